@@ -1,0 +1,24 @@
+export type { Brand } from './brand.ts';
+export { type Clock, type ClockTimer, SYSTEM_CLOCK } from './clock.ts';
+export { Closer } from './closer.ts';
+export {
+  abortedError,
+  ERROR_CODES,
+  type ErrorCode,
+  type ErrorDetails,
+  type NoDetails,
+  type SpecificErrorDetails,
+  type SystemErrorDetails,
+  TendonError,
+  throwIfAborted,
+} from './errors.ts';
+export { type Logger, SILENT_LOGGER } from './logger.ts';
+export { loadOptional } from './optional.ts';
+export {
+  durationOption,
+  integerOption,
+  oneOfOption,
+  powerOfTwoOption,
+  refuseUnknownOptions,
+} from './options.ts';
+export { BACK_PRESSURED, CLOSED } from './outcomes.ts';
