@@ -1,7 +1,14 @@
 export { AtomicFlag } from './atomic-flag.ts';
 export { type AsyncWaitOptions, BLOCKING_DEFAULTS, type BlockingOptions } from './blocking.ts';
 export { alignUp, CACHE_LINE_BYTES, WORD_BYTES } from './layout.ts';
-export { OwnerCells, type OwnerIdentity, type OwnerLiveness, threadLiveness } from './owner.ts';
+export {
+  OwnerCells,
+  type OwnerIdentity,
+  type OwnerLiveness,
+  ownerLiveness,
+  type ProcessLiveness,
+  threadLiveness,
+} from './owner.ts';
 export { READ_WRITE_LOCK_DEFAULTS, ReadWriteLock, type ReadWriteLockOptions } from './read-write-lock.ts';
 export { SEMAPHORE_DEFAULTS, Semaphore, type SemaphoreOptions } from './semaphore.ts';
 export { SeqLock } from './seq-lock.ts';

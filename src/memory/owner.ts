@@ -166,6 +166,41 @@ export class OwnerCells {
   }
 }
 
+/** What `tendon/os` knows of processes; start times in clock ticks since boot, 0: unknown. */
+export interface ProcessLiveness {
+  self(): { readonly pid: number; readonly startTime: number };
+  isAlive(pid: number, startTime: number): boolean;
+}
+
+/**
+ * Liveness for memory that processes share, from what the kernel knows of them.
+ *
+ * @param threadId of this thread (`worker_threads.threadId`)
+ * @param isThreadAlive the caller's knowledge of its own workers: one that was terminated holds what it held until
+ *   this says false, or the process ends. Threads of other processes live as long as those
+ */
+export function ownerLiveness(
+  processes: ProcessLiveness,
+  threadId: number,
+  isThreadAlive: (threadId: number) => boolean = () => true,
+): OwnerLiveness {
+  const self = { ...processes.self(), threadId };
+  const turns = Math.floor(self.startTime / 2 ** 32);
+  return {
+    self,
+    isAlive(owner) {
+      if (owner.pid === self.pid && owner.startTime === self.startTime >>> 0) {
+        return isThreadAlive(owner.threadId);
+      }
+      // memory has the start modulo 2^32, 497 days at 100 Hz: any whole start that fits it will do
+      for (let turn = 0; turn <= turns + 1; turn++) {
+        if (processes.isAlive(owner.pid, owner.startTime + turn * 2 ** 32)) return true;
+      }
+      return false;
+    },
+  };
+}
+
 /**
  * Liveness for memory that only threads of this process share: `isThreadAlive` is the caller's knowledge of its
  * workers, "all of them" unless told otherwise.
