@@ -1,5 +1,14 @@
 export { AtomicFlag } from './atomic-flag.ts';
 export { type AsyncWaitOptions, BLOCKING_DEFAULTS, type BlockingOptions } from './blocking.ts';
+export {
+  COUNTER_TABLE_DEFAULTS,
+  Counter,
+  type CounterId,
+  type CounterOptions,
+  type CounterReading,
+  CounterTable,
+  type CounterTableOptions,
+} from './counter-table.ts';
 export { alignUp, CACHE_LINE_BYTES, WORD_BYTES } from './layout.ts';
 export {
   OwnerCells,
@@ -20,3 +29,4 @@ export {
 } from './sharded-mutex.ts';
 export { type Acquired, SpinLock } from './spin-lock.ts';
 export { ATOMICS_WAITER, type WaitOutcome, type WordWaiter } from './word-waiter.ts';
+export { nativeWord64Access, type Word64Access, Words64 } from './word64.ts';
