@@ -73,6 +73,7 @@ export class FrameReader {
   readonly #maxFrameBytes: number;
   #handler: RingFrameHandler = NO_HANDLER;
   #frames = 0;
+  #bytes = 0;
   #limit = 0;
   #failure: TendonError | undefined = undefined;
   /** the handler is at work: an error that surfaces now is its own */
@@ -103,6 +104,16 @@ export class FrameReader {
     return this.#handling;
   }
 
+  /** Bytes of the frames that the last `poll` handed over. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** How many frames the last `poll` handed over. */
+  get frames(): number {
+    return this.#frames;
+  }
+
   /**
    * Hands over up to `limit` frames. @hot
    *
@@ -113,6 +124,7 @@ export class FrameReader {
     if (this.#marked) return 0;
     this.#handler = handler;
     this.#frames = 0;
+    this.#bytes = 0;
     this.#limit = limit;
     this.#handling = false;
     // Parts are records too, so the ring may hand over more records than frames; `#onRecord` stops at the limit.
@@ -124,6 +136,7 @@ export class FrameReader {
   readonly #onRecord = (bytes: Uint8Array, offset: number, length: number, kind: number): void => {
     if (kind === FRAME && this.#total === 0) {
       if (++this.#frames >= this.#limit) this.ring.stop();
+      this.#bytes += length;
       this.#handling = true;
       this.#handler(bytes, offset, length);
       this.#handling = false;
@@ -164,6 +177,7 @@ export class FrameReader {
     this.#assembled = 0;
     if (frame.length > KEPT_BYTES) this.#assembly = new Uint8Array(0);
     if (++this.#frames >= this.#limit) this.ring.stop();
+    this.#bytes += total;
     this.#handling = true;
     this.#handler(frame, 0, total);
     this.#handling = false;
