@@ -9,18 +9,34 @@
 import { writeFileSync } from 'node:fs';
 import { Readable } from 'node:stream';
 import { spec as Spec } from 'node:test/reporters';
+import { ANNOUNCEMENT } from './announcement.mjs';
 import { sourceOf } from './tree.mjs';
 
 const SLOWEST = 10;
 
+/** The event without the announcement of `announce-file.mjs`; undefined when nothing else was in it. */
+function withoutAnnouncement(event) {
+  if (event.type !== 'test:stdout' || !event.data.message.includes(ANNOUNCEMENT)) return event;
+  const message = event.data.message.replaceAll(ANNOUNCEMENT, '');
+  return message === '' ? undefined : { ...event, data: { ...event.data, message } };
+}
+
 class Recorder {
+  /** file whose output came last: reports of a file are never mixed with those of another */
+  #speaking;
   #titles = new Map();
   #fileMs = new Map();
   tests = [];
 
   see({ type, data }) {
+    if (type === 'test:stdout') this.#speaking = data.file;
     if (type === 'test:start') this.#open(data);
     if (type === 'test:pass' || type === 'test:fail') this.#close(type === 'test:pass', data);
+  }
+
+  /** The file that runs the test, which is not always the one that defines it. */
+  #fileOf({ entryFile, file }) {
+    return entryFile ?? (file?.endsWith('.test.js') ? file : (this.#speaking ?? file));
   }
 
   #titlesOf(file) {
@@ -29,13 +45,16 @@ class Recorder {
     return titles;
   }
 
-  #open({ file, nesting, name }) {
-    const titles = this.#titlesOf(file);
+  #open(data) {
+    const { nesting, name } = data;
+    const titles = this.#titlesOf(this.#fileOf(data));
     titles.length = nesting;
     titles[nesting] = name;
   }
 
-  #close(passed, { file, nesting, name, skip, todo, details }) {
+  #close(passed, data) {
+    const { nesting, name, skip, todo, details } = data;
+    const file = this.#fileOf(data);
     const ms = details?.duration_ms ?? 0;
     if (nesting === 0) this.#fileMs.set(file, (this.#fileMs.get(file) ?? 0) + ms);
     const skipped = skip !== undefined && skip !== false;
@@ -77,7 +96,8 @@ async function* withRemarks(source, recorder) {
         yield { type: 'test:diagnostic', data: { ...data, message } };
       }
     }
-    yield event;
+    const shown = withoutAnnouncement(event);
+    if (shown !== undefined) yield shown;
   }
 }
 

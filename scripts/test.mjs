@@ -5,14 +5,16 @@
  *   --only PATTERN   files whose source path matches this regular expression
  *   --no-build       use dist/ and dist-test/ as they are (other Node versions run the same build)
  *   --no-check       leave out biome, knip and publint
- *   --timeout S      seconds that one test file may take; default 120
+ *   --timeout S      seconds that one test may take, and on Node 20 one file; default 120
+ *   --deadline S     seconds after which the whole run is killed; default 15 times --timeout
  *   --record FILE    where the record of the run goes; default dist-test/record.json
  *   --write          afterwards write the conformance page from this run, instead of comparing
  *
  * The run fails when a test fails, when a file has no test or no output, when a test is skipped without saying
  * why, when one is marked unfinished, and, for a run of everything, when the conformance page is out of date.
  */
-import { spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
@@ -45,13 +47,15 @@ function selected(files, { suite, only }) {
   );
 }
 
-function runTests(files, timeoutS, record) {
+/** Runs the files in one `node --test`; a run that does not end is killed with all it started. */
+async function runTests(files, { timeoutS, deadlineS, record }) {
   mkdirSync(dirname(record), { recursive: true });
   rmSync(record, { force: true });
-  const { status, signal } = spawnSync(
+  const child = spawn(
     process.execPath,
     [
       '--expose-gc', // inherited by the process of each file: allocation tests collect before they measure
+      `--import=${new URL('announce-file.mjs', import.meta.url)}`,
       '--test',
       `--test-concurrency=${Math.max(2, availableParallelism())}`,
       `--test-timeout=${timeoutS * 1000}`,
@@ -59,10 +63,23 @@ function runTests(files, timeoutS, record) {
       '--test-reporter-destination=stdout',
       ...files.map((file) => file.output),
     ],
-    { cwd: ROOT, stdio: 'inherit', env: { ...process.env, TENDON_TEST_RECORD: record } },
+    { cwd: ROOT, stdio: 'inherit', detached: true, env: { ...process.env, TENDON_TEST_RECORD: record } },
   );
-  if (!existsSync(record)) fail([`the test run left no record (${signal ?? `exit code ${status}`})`]);
-  return { status, tests: JSON.parse(readFileSync(record, 'utf8')).tests };
+  const end = () => {
+    try {
+      process.kill(-child.pid, 'SIGKILL'); // a group of its own: whatever the tests left goes too
+    } catch {}
+  };
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(name, end);
+  const deadline = setTimeout(() => {
+    process.stderr.write(`\nnpm test: the run did not end within ${deadlineS} s\n`);
+    end();
+  }, deadlineS * 1000);
+  const [code, signal] = await once(child, 'close');
+  clearTimeout(deadline);
+  end();
+  if (!existsSync(record)) fail([`the test run left no record (${signal ?? `exit code ${code}`})`]);
+  return { ok: code === 0, tests: JSON.parse(readFileSync(record, 'utf8')).tests };
 }
 
 /** What a green exit code does not say. */
@@ -91,6 +108,7 @@ const { values: options } = parseArgs({
     'no-build': { type: 'boolean' },
     'no-check': { type: 'boolean' },
     timeout: { type: 'string', default: '120' },
+    deadline: { type: 'string' },
     record: { type: 'string', default: join(ROOT, 'dist-test/record.json') },
     write: { type: 'boolean' },
   },
@@ -106,13 +124,18 @@ const missing = files.filter((file) => !existsSync(join(ROOT, file.output)));
 if (missing.length > 0)
   fail(missing.map((file) => `${file.output} is missing: ${file.source} was not built`));
 
-const { status, tests } = runTests(files, Number(options.timeout), resolve(options.record));
+const timeoutS = Number(options.timeout);
+const { ok, tests } = await runTests(files, {
+  timeoutS,
+  deadlineS: Number(options.deadline ?? 15 * timeoutS),
+  record: resolve(options.record),
+});
 const problems = problemsOf(files, tests);
 if (options.write) {
   if (!everything) fail(['the conformance page is written from a run of everything']);
   writeConformance(tests);
-} else if (everything && status === 0) {
+} else if (everything && ok) {
   problems.push(...conformanceProblems(tests));
 }
 if (problems.length > 0) fail(problems);
-process.exitCode = status === 0 ? 0 : 1;
+process.exitCode = ok ? 0 : 1;
