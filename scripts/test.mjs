@@ -1,7 +1,7 @@
 /**
  * Builds, checks and runs the tests: `npm test`. One `node --test` run, whose summary ends the output.
  *
- *   --suite a,b      suites to run: unit (beside the code), or a folder of test/ by name; default: all but soak
+ *   --suite a,b      suites to run: unit (beside the code), or a folder of test/ by name; default: all but package and soak
  *   --only PATTERN   files whose source path matches this regular expression
  *   --no-build       use dist/ and dist-test/ as they are (other Node versions run the same build)
  *   --no-check       leave out biome, knip and publint
@@ -24,8 +24,8 @@ import { check } from './check.mjs';
 import { conformanceProblems, writeConformance } from './conformance.mjs';
 import { ROOT, testFiles } from './tree.mjs';
 
-/** Suites that only run when named: too long for every run. */
-const ON_REQUEST = ['soak'];
+/** Suites that only run when named: they install packages, or take too long for every run. */
+const ON_REQUEST = ['package', 'soak'];
 
 function fail(problems) {
   for (const problem of problems) process.stderr.write(`\nnpm test: ${problem}\n`);
