@@ -63,6 +63,9 @@ export abstract class ConnectionBase implements Connection {
   #endReason: TendonError | undefined = undefined;
   #duty: AgentHandle | undefined = undefined;
   #closing: Promise<void> | undefined = undefined;
+  /** a handler of ours is on the stack: memory it looks at must stay, and polling again would tear its frame */
+  #polling = false;
+  #released = false;
 
   protected constructor(identity: ConnectionIdentity, options: ResolvedConnectionOptions) {
     this.endpoint = identity.endpoint;
@@ -90,13 +93,18 @@ export abstract class ConnectionBase implements Connection {
   protected abstract pollFrames(handler: FrameHandler, limit: number): number;
   /** True while there are received frames (or parts of some) that `pollFrames` has not handed over. */
   protected abstract hasUnread(): boolean;
+  /** The connection was destroyed by a handler that `pollFrames` is calling: hand over nothing more. */
+  protected halt(): void {}
   /**
-   * Writes what fits of a frame, starting `from` bytes into it.
+   * Writes what fits of a frame, starting `from` bytes into it. Also called while the connection is draining.
    *
+   * @param held the bytes do not change until the frame is complete or the connection is released, so they may
+   *   be referred to instead of copied; otherwise what was not written is not kept
    * @returns how many of its bytes are written now; `bytes.length` when the frame is complete. BACK_PRESSURED
    *   when none of it could be written yet.
+   * @throws TendonError STATE_INVALID while a claim is open
    */
-  protected abstract writeSome(bytes: Uint8Array, from: number): number;
+  protected abstract writeSome(bytes: Uint8Array, from: number, held: boolean): number;
   /**
    * Arranges that `wake` is called once when frames may be polled (`readable`) or written (`writable`).
    * Answers false, with nothing armed, when that is so already.
@@ -146,9 +154,7 @@ export abstract class ConnectionBase implements Connection {
   poll(handler: FrameHandler, limit = FRAMES_PER_CYCLE): number {
     if (this.#receiver !== POLLER) this.#own(POLLER);
     if (this.#state === 'closed') return 0;
-    const count = this.pollFrames(handler, limit);
-    if (this.#ended) this.#settleEnd();
-    return count;
+    return this.#poll(handler, limit);
   }
 
   consume(handler: FrameHandler): void {
@@ -163,7 +169,12 @@ export abstract class ConnectionBase implements Connection {
     if (!this.sendable) return Promise.reject(this.#endedError());
     const signal = options?.signal;
     if (this.sends.waiting === 0 && !signal?.aborted) {
-      const written = this.writeSome(bytes, 0);
+      let written: number;
+      try {
+        written = this.writeSome(bytes, 0, signal === undefined);
+      } catch (error) {
+        return Promise.reject(error);
+      }
       if (written === bytes.length) return SENT;
       if (!this.sendable) return Promise.reject(this.#endedError());
       this.backPressured++;
@@ -180,10 +191,7 @@ export abstract class ConnectionBase implements Connection {
         this.#own(ITERATOR);
         const iterator = new FrameIterator(options, {
           poll: (handler, limit) => {
-            if (this.#state === 'closed') return 0;
-            const count = this.pollFrames(handler, limit);
-            if (this.#ended) this.#settleEnd();
-            return count;
+            return this.#state === 'closed' ? 0 : this.#poll(handler, limit);
           },
           get ended() {
             return connection.#ended && (connection.#state === 'closed' || !connection.hasUnread());
@@ -289,6 +297,19 @@ export abstract class ConnectionBase implements Connection {
     this.#receiver = receiver;
   }
 
+  /** Every way of receiving ends here; nothing is released while a handler is on the stack. */
+  #poll(handler: FrameHandler, limit: number): number {
+    if (this.#polling) throw this.misuse('a handler may not poll the connection that is calling it');
+    this.#polling = true;
+    try {
+      return this.pollFrames(handler, limit);
+    } finally {
+      this.#polling = false;
+      if (this.#state === 'closed') this.#letGo();
+      else if (this.#ended) this.#settleEnd();
+    }
+  }
+
   /** Starts (or wakes) the duty cycle that serves those who wait. */
   #wakeDuty(): void {
     if (this.#state === 'closed') return;
@@ -326,7 +347,7 @@ export abstract class ConnectionBase implements Connection {
     if (this.sends.waiting > 0) work += this.#pumpSends();
     if (this.#consumer !== undefined) {
       try {
-        work += this.pollFrames(this.#consumer, FRAMES_PER_CYCLE);
+        work += this.#poll(this.#consumer, FRAMES_PER_CYCLE);
       } catch (error) {
         work++;
         // The handler's own error is its program's: it surfaces like that of any event listener.
@@ -345,8 +366,8 @@ export abstract class ConnectionBase implements Connection {
     let work = 0;
     for (let head = this.sends.head; head !== undefined; head = this.sends.head) {
       const before = head.written;
-      const written = this.writeSome(head.bytes, before);
-      if (!this.sendable) break;
+      const written = this.writeSome(head.bytes, before, head.signal === undefined);
+      if (this.#ended) break;
       if (written === head.bytes.length) {
         this.sends.complete();
         work++;
@@ -363,12 +384,13 @@ export abstract class ConnectionBase implements Connection {
 
   /** After the end: closed once everything that had arrived is handed over. */
   #settleEnd(): void {
-    if (this.#state === 'closed' || this.hasUnread()) return;
+    if (this.#state === 'closed' || this.#polling || this.hasUnread()) return;
     this.#finish(this.#endReason);
   }
 
   async #close(): Promise<void> {
     if (this.#state === 'closed') return;
+    this.sendable = false; // for new frames; what waits in `sends` still leaves
     if (this.#state !== 'draining') this.#setState('draining', undefined);
     let timer: ClockTimer | undefined;
     const timeout = new Promise<void>((resolve) => {
@@ -376,7 +398,6 @@ export abstract class ConnectionBase implements Connection {
     });
     try {
       if (this.sends.waiting > 0) await Promise.race([this.sends.idle(), timeout]);
-      this.sendable = false;
       if (this.#state !== ('closed' as ConnectionState)) await Promise.race([this.shutdown(), timeout]);
     } finally {
       timer?.cancel();
@@ -400,10 +421,18 @@ export abstract class ConnectionBase implements Connection {
     this.sendable = false;
     this.#duty?.remove();
     this.#state = 'closed';
-    this.release();
     this.sends.failAll(this.#endedError());
-    this.#iterator?.serve();
+    if (this.#polling) this.halt();
+    else this.#letGo();
     this.events.emit('state', 'closed', reason);
+  }
+
+  /** After `#finish`, once no handler is on the stack. */
+  #letGo(): void {
+    if (this.#released) return;
+    this.#released = true;
+    this.release();
+    this.#iterator?.serve();
   }
 
   #setState(state: ConnectionState, reason: TendonError | undefined): void {
