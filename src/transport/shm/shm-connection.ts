@@ -295,7 +295,7 @@ export class ShmConnection extends ConnectionBase {
     return count;
   }
 
-  protected override stopPolling(): void {
+  protected override halt(): void {
     this.#reader?.ring.stop();
   }
 
@@ -309,7 +309,7 @@ export class ShmConnection extends ConnectionBase {
   }
 
   protected writeSome(bytes: Uint8Array, from: number): number {
-    if (!this.sendable || this.#claimed >= 0) return BACK_PRESSURED;
+    if (this.#claimed >= 0) throw this.misuse('commit or abort the open claim first');
     try {
       if (from === 0 && !this.#outgoingSettled()) return BACK_PRESSURED;
       const ring = this.#out;
