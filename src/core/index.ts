@@ -1,6 +1,8 @@
+export { type Agent, type AgentHandle, Poller, type PollerOptions } from './agent.ts';
 export type { Brand } from './brand.ts';
 export { type Clock, type ClockTimer, SYSTEM_CLOCK } from './clock.ts';
 export { Closer } from './closer.ts';
+export { Context, type ContextOptions } from './context.ts';
 export {
   abortedError,
   ERROR_CODES,
