@@ -66,6 +66,8 @@ export interface ShmConnectionParts {
   readonly maxFrameBytes: number;
   /** the listener's choice of ring size, each way */
   readonly ringBytes: number;
+  /** called when the other side died without a goodbye */
+  readonly lost?: () => void;
 }
 
 /** What a listener's broadcast wants to know of one subscriber. */
@@ -86,6 +88,7 @@ export class ShmConnection extends ConnectionBase {
   readonly #role: 'client' | 'listener';
   readonly #features: number;
   readonly #ringBytes: number;
+  readonly #lost: (() => void) | undefined;
   readonly #inbox = new Inbox(INBOX_HIGH_WATER_BYTES);
   readonly #broadcasts: BroadcastReaders;
   readonly #notify = { notify: (): void => this.#ringDoorbell() };
@@ -143,6 +146,7 @@ export class ShmConnection extends ConnectionBase {
     this.#role = parts.role;
     this.#features = parts.features;
     this.#ringBytes = parts.ringBytes;
+    this.#lost = parts.lost;
     this.#line.parser.maxFrameBytes = this.maxFrameBytes;
     this.#broadcasts = new BroadcastReaders(parts.endpoint, this.#notify);
     this.ready = new Promise((resolve) => {
@@ -443,6 +447,7 @@ export class ShmConnection extends ConnectionBase {
     this.ended(
       new TendonError('CONNECTION_LOST', text, { endpoint: this.endpoint, unknownBytes }, { cause }),
     );
+    this.#lost?.();
   }
 
   // --- broadcasts of this listener -----------------------------------------------------------------------
