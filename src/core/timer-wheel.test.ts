@@ -15,7 +15,11 @@ class HandClock implements Clock {
     this.set++;
     const timer = { at: this.now + delayMs, callback };
     this.#timers.push(timer);
-    return { cancel: () => void (this.#timers = this.#timers.filter((other) => other !== timer)) };
+    return {
+      cancel: () => {
+        this.#timers = this.#timers.filter((other) => other !== timer);
+      },
+    };
   }
   get armed(): number {
     return this.#timers.length;

@@ -1,0 +1,1 @@
+export { CODEC_IDS, type Codec } from './codec.ts';
