@@ -17,13 +17,12 @@ export {
 } from './errors.ts';
 export { type Logger, SILENT_LOGGER } from './logger.ts';
 export { loadOptional } from './optional.ts';
-
+export {
   durationOption,
   integerOption,
   oneOfOption,
   powerOfTwoOption,
   refuseUnknownOptions,
 } from './options.ts';
-
 export { BACK_PRESSURED, CLOSED } from './outcomes.ts';
 export { TimerWheel, WheelTimer } from './timer-wheel.ts';
