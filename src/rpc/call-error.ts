@@ -21,10 +21,14 @@ export function serviceError(
   options: { readonly details?: unknown; readonly retryable?: boolean; readonly cause?: unknown } = {},
 ): TendonError<'REMOTE'> {
   if (!CODE.test(code) || isErrorCode(code)) {
-    throw new TendonError('OPTION_INVALID', `code must match ${CODE} and not be Tendon's own, got "${code}"`, {
-      option: 'code',
-      value: code,
-    });
+    throw new TendonError(
+      'OPTION_INVALID',
+      `code must match ${CODE} and not be Tendon's own, got "${code}"`,
+      {
+        option: 'code',
+        value: code,
+      },
+    );
   }
   return new TendonError(
     'REMOTE',
@@ -99,7 +103,9 @@ function decodeDetails(details: Uint8Array | undefined): unknown {
 type FieldType = 'string' | 'number' | 'boolean' | 'any';
 
 /** What each code's details look like: an error from outside keeps its code only when its details fit. */
-const SHAPES: { readonly [C in keyof SpecificErrorDetails]: Record<keyof SpecificErrorDetails[C], FieldType> } = {
+const SHAPES: {
+  readonly [C in keyof SpecificErrorDetails]: Record<keyof SpecificErrorDetails[C], FieldType>;
+} = {
   OPTION_INVALID: { option: 'string', value: 'any' },
   DEPENDENCY_MISSING: { dependency: 'string' },
   CAPABILITY_MISSING: { capability: 'string' },

@@ -184,17 +184,7 @@ function writeFrame(
   remainingMs: number,
   methodId: number,
 ): void {
-  new EnvelopeWriter().writeBase(
-    frame,
-    0,
-    kind,
-    codecId,
-    Priority.NORMAL,
-    0,
-    callId,
-    remainingMs,
-    methodId,
-  );
+  new EnvelopeWriter().writeBase(frame, 0, kind, codecId, Priority.NORMAL, 0, callId, remainingMs, methodId);
 }
 
 function copy(source: Uint8Array, target: Uint8Array, offset: number): void {

@@ -45,8 +45,8 @@ async function codecNamed(name: CodecName): Promise<Codec> {
     case 'bytes':
       return bytesCodec as Codec; // refuses, with ENCODE_FAILED, whatever is not bytes
     case 'msgpack': {
-      const { openMsgpackCodec } = await import('../codec/msgpack/index.ts');
-      return openMsgpackCodec();
+      const { messagePackCodec } = await import('../codec/msgpack/index.ts');
+      return messagePackCodec();
     }
     default:
       return name satisfies never;

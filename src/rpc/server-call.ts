@@ -1,4 +1,4 @@
-import { type Clock, TendonError, WheelTimer } from '../core/index.ts';
+import { type Clock, type TendonError, WheelTimer } from '../core/index.ts';
 import type { MetadataEntry } from '../envelope/index.ts';
 import type { Peer } from '../transport/index.ts';
 import type { ResolvedMethod } from './resolved-method.ts';

@@ -7,7 +7,6 @@ import {
   refuseUnknownOptions,
   TendonError,
   type TimerWheel,
-  throwIfAborted,
   WheelTimer,
 } from '../core/index.ts';
 import { EnvelopeReader, Kind, type MetadataEntry, NO_DEADLINE } from '../envelope/index.ts';
@@ -76,8 +75,8 @@ export interface ProxyStats {
 export type CallCallback<Response> = (error: TendonError | undefined, response: Response | undefined) => void;
 
 type Args<Request, Options> = undefined extends Request
-  ? readonly [request?: Request, options?: Options]
-  : readonly [request: Request, options?: Options];
+  ? [request?: Request, options?: Options]
+  : [request: Request, options?: Options];
 
 /**
  * The client of a service over one connection.
@@ -212,14 +211,9 @@ export class ServiceProxy<Methods extends MethodTable> implements AsyncDisposabl
     request: RequestOf<Methods[Name]>,
     callback: CallCallback<ResponseOf<Methods[Name]>>,
     options?: CallOptions,
-  ): void;
-  callAsync(
-    name: string,
-    request: unknown,
-    callback: CallCallback<unknown>,
-    options?: CallOptions,
   ): void {
-    this.#begin(name, request, options, nothing, nothing, callback);
+    // What the proxy answers is of the method's type as far as the contract and its validator say.
+    this.#begin(name, request, options, nothing, nothing, callback as CallCallback<unknown>);
   }
 
   /**
@@ -526,10 +520,14 @@ export class ServiceProxy<Methods extends MethodTable> implements AsyncDisposabl
   #remoteError(method: ResolvedMethod): TendonError {
     const error = this.#reader.readError();
     if (error === undefined) {
-      return new TendonError('DECODE_FAILED', `${this.#nameOf(method)} answered an error without saying which`, {
-        codec: 'envelope',
-        position: 0,
-      });
+      return new TendonError(
+        'DECODE_FAILED',
+        `${this.#nameOf(method)} answered an error without saying which`,
+        {
+          codec: 'envelope',
+          position: 0,
+        },
+      );
     }
     if (error.code === 'DEADLINE_EXCEEDED' && error.category === 'stub') this.#timeouts++;
     return fromMessageError(error);

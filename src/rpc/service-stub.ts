@@ -262,7 +262,8 @@ export class ServiceStub<Methods extends MethodTable> implements AsyncDisposable
       try {
         connection = await listener.accept({ signal });
       } catch (error) {
-        if (!signal.aborted) this.#logger.warn({ service: this.service.name, err: error }, 'stopped accepting');
+        if (!signal.aborted)
+          this.#logger.warn({ service: this.service.name, err: error }, 'stopped accepting');
         return;
       }
       try {

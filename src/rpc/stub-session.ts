@@ -136,7 +136,9 @@ export class StubSession implements CallOwner {
     const callId = reader.callId | 0;
     stub.counts.requests++;
     if (oneWay ? callId !== 0 : callId === 0 || this.#calls.has(callId)) {
-      this.#violated(new Error(`call id ${reader.callId} is ${oneWay ? 'not 0 in a one-way call' : '0 or in use'}`));
+      this.#violated(
+        new Error(`call id ${reader.callId} is ${oneWay ? 'not 0 in a one-way call' : '0 or in use'}`),
+      );
       return;
     }
     if (stub.draining) {
@@ -154,7 +156,11 @@ export class StubSession implements CallOwner {
       const method = `#${reader.methodId.toString(16)}`;
       const message = `the service ${stub.service} has no method with the number ${method}`;
       stub.counts.errors++;
-      this.#answerError(callId, new TendonError('METHOD_NOT_FOUND', message, { service: stub.service, method }), 'stub');
+      this.#answerError(
+        callId,
+        new TendonError('METHOD_NOT_FOUND', message, { service: stub.service, method }),
+        'stub',
+      );
       return;
     }
     const { resolved } = served;
@@ -191,7 +197,7 @@ export class StubSession implements CallOwner {
     try {
       response = served.handler(request, call);
     } catch (error) {
-      this.#stub.active--;
+      this.#finished();
       this.#failed(call, error);
       return;
     }
@@ -199,7 +205,7 @@ export class StubSession implements CallOwner {
       this.#await(call, response);
       return;
     }
-    this.#stub.active--;
+    this.#finished();
     if (timed) {
       counts.timed += TIMED_EVERY;
       counts.timedMs += (this.clock.nowMs() - startedMs) * TIMED_EVERY;
@@ -236,6 +242,11 @@ export class StubSession implements CallOwner {
     stub.deadlines.cancel(call);
     if (call.oneWay) this.#oneWay.delete(call);
     else this.#calls.delete(call.callId);
+    this.#finished();
+  }
+
+  #finished(): void {
+    const stub = this.#stub;
     stub.active--;
     if (stub.active === 0) stub.idle?.();
   }
