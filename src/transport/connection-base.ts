@@ -60,6 +60,9 @@ export abstract class ConnectionBase implements Connection {
   #consumer: FrameHandler | undefined = undefined;
   #iterator: FrameIterator | undefined = undefined;
   #ended = false;
+  /** `pollFrames` is on the stack: handlers hold views of memory that must not go yet */
+  #polling = false;
+  #released = false;
   #endReason: TendonError | undefined = undefined;
   #duty: AgentHandle | undefined = undefined;
   #closing: Promise<void> | undefined = undefined;
@@ -105,6 +108,8 @@ export abstract class ConnectionBase implements Connection {
   protected abstract disarm(): void;
   /** Tells the peer that nothing more follows, and flushes; resolves when the system has taken all. */
   protected abstract shutdown(): Promise<void>;
+  /** The connection was destroyed by a handler: hand over nothing more in this `pollFrames`. */
+  protected stopPolling(): void {}
   /** Frees every resource; called once, last, never from within `pollFrames`. */
   protected abstract release(): void;
   /** what carries outgoing frames, for `stats.active` */
@@ -145,10 +150,7 @@ export abstract class ConnectionBase implements Connection {
 
   poll(handler: FrameHandler, limit = FRAMES_PER_CYCLE): number {
     if (this.#receiver !== POLLER) this.#own(POLLER);
-    if (this.#state === 'closed') return 0;
-    const count = this.pollFrames(handler, limit);
-    if (this.#ended) this.#settleEnd();
-    return count;
+    return this.#poll(handler, limit);
   }
 
   consume(handler: FrameHandler): void {
@@ -179,12 +181,7 @@ export abstract class ConnectionBase implements Connection {
       [Symbol.asyncIterator]: () => {
         this.#own(ITERATOR);
         const iterator = new FrameIterator(options, {
-          poll: (handler, limit) => {
-            if (this.#state === 'closed') return 0;
-            const count = this.pollFrames(handler, limit);
-            if (this.#ended) this.#settleEnd();
-            return count;
-          },
+          poll: (handler, limit) => this.#poll(handler, limit),
           get ended() {
             return connection.#ended && (connection.#state === 'closed' || !connection.hasUnread());
           },
@@ -251,6 +248,14 @@ export abstract class ConnectionBase implements Connection {
     this.#duty?.wake();
   }
 
+  /** Part of a frame that `offer` took is written: its rest (owned by the queue) goes before anything else. */
+  protected queueRest(frame: Uint8Array, written: number): void {
+    this.sends.add(frame, written, undefined).catch(() => {
+      // `offer` has answered; the close of the connection tells what became of the frame.
+    });
+    this.#wakeDuty();
+  }
+
   protected tooLarge(bytes: number, limitBytes: number): TendonError {
     return new TendonError(
       'FRAME_TOO_LARGE',
@@ -280,6 +285,29 @@ export abstract class ConnectionBase implements Connection {
   }
 
   // --- within --------------------------------------------------------------------------------------------
+
+  #poll(handler: FrameHandler, limit: number): number {
+    if (this.#state === 'closed') return 0;
+    const nested = this.#polling;
+    this.#polling = true;
+    try {
+      return this.pollFrames(handler, limit);
+    } finally {
+      this.#polling = nested;
+      if (this.#ended && !nested) this.#afterEnd();
+    }
+  }
+
+  /** What had to wait until no handler was at work on memory that is about to go. */
+  #afterEnd(): void {
+    if (this.#state !== 'closed') this.#settleEnd();
+    else if (!this.#released) this.#release();
+  }
+
+  #release(): void {
+    this.#released = true;
+    this.release();
+  }
 
   #own(receiver: Receiver): void {
     if (this.#receiver === receiver && receiver === POLLER) return;
@@ -323,10 +351,10 @@ export abstract class ConnectionBase implements Connection {
 
   #doWork(): number {
     let work = 0;
-    if (this.sends.waiting > 0) work += this.#pumpSends();
+    if (this.sends.waiting > 0) work += this.pumpSends();
     if (this.#consumer !== undefined) {
       try {
-        work += this.pollFrames(this.#consumer, FRAMES_PER_CYCLE);
+        work += this.#poll(this.#consumer, FRAMES_PER_CYCLE);
       } catch (error) {
         work++;
         // The handler's own error is its program's: it surfaces like that of any event listener.
@@ -337,11 +365,11 @@ export abstract class ConnectionBase implements Connection {
     } else if (this.#iterator?.waiting === true) {
       work += this.#iterator.serve();
     }
-    if (this.#ended) this.#settleEnd();
     return work;
   }
 
-  #pumpSends(): number {
+  /** Writes what waits, as far as it goes; the fast face calls it so that a program that never yields gets on. */
+  protected pumpSends(): number {
     let work = 0;
     for (let head = this.sends.head; head !== undefined; head = this.sends.head) {
       const before = head.written;
@@ -363,7 +391,7 @@ export abstract class ConnectionBase implements Connection {
 
   /** After the end: closed once everything that had arrived is handed over. */
   #settleEnd(): void {
-    if (this.#state === 'closed' || this.hasUnread()) return;
+    if (this.#state === 'closed' || this.#polling || this.hasUnread()) return;
     this.#finish(this.#endReason);
   }
 
@@ -400,7 +428,8 @@ export abstract class ConnectionBase implements Connection {
     this.sendable = false;
     this.#duty?.remove();
     this.#state = 'closed';
-    this.release();
+    if (this.#polling) this.stopPolling();
+    else this.#release();
     this.sends.failAll(this.#endedError());
     this.#iterator?.serve();
     this.events.emit('state', 'closed', reason);
