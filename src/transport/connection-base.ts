@@ -115,6 +115,10 @@ export abstract class ConnectionBase implements Connection {
   protected abstract shutdown(): Promise<void>;
   /** Frees every resource; called once, last, never from within `pollFrames`. */
   protected abstract release(): void;
+  /** Whether polling on for a while beats being woken; not where the event loop watches the descriptor anyway. */
+  protected get spins(): boolean {
+    return true;
+  }
   /** what carries outgoing frames, for `stats.active` */
   protected abstract get active(): string;
   protected get fallbackCount(): number {
@@ -327,6 +331,7 @@ export abstract class ConnectionBase implements Connection {
     }
     this.#duty = this.#context.poller.add({
       name: `connection ${this.endpoint}`,
+      parksAtOnce: !this.spins,
       doWork: () => this.#doWork(),
       park: (wake) => {
         const readable = this.#consumer !== undefined || this.#iterator?.waiting === true;

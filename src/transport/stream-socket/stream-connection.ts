@@ -199,6 +199,10 @@ export class StreamConnection extends ConnectionBase {
     this.#gone?.();
   }
 
+  protected override get spins(): boolean {
+    return false;
+  }
+
   protected get active(): string {
     return this.#kind;
   }
