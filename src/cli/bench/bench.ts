@@ -11,12 +11,18 @@ import { allowedCpus, cpusFor, placementMissing } from './placement.ts';
 import { type BenchReport, type BenchResult, type BenchSkip, caseTitle } from './report.ts';
 import { NativeSession, type Session } from './session.ts';
 import { median, spread } from './statistics.ts';
-import type { FaceName, NativeRunner, Subject, TaskResult } from './subject.ts';
+import type { FaceName, NativeRunner, Subject, Task, TaskResult } from './subject.ts';
 import type { Case } from './workload.ts';
 import { WORKLOADS } from './workloads/index.ts';
 
-/** Thrown-away part before the rounds of a case, as a share of a round, and at least as long as a JIT needs. */
-const WARM_UP_SECONDS = 0.25;
+/**
+ * Warm-up: windows of this length that are thrown away, until one is no longer faster than the one before
+ * by a tenth. A thin subject is warm after two; the thick stack of a call framework takes its JIT seconds,
+ * and to count those against it would flatter the others.
+ */
+const WARM_UP_WINDOW_SECONDS = 0.15;
+const WARM_UP_WINDOWS_MAX = 8;
+const STILL_RISING = 1.1;
 
 /**
  * Measures Tendon and its peers: the same work, in separate processes, in one run. Rounds alternate over
@@ -79,7 +85,7 @@ class BenchRun {
     const { workloads, rounds, roundSeconds } = this.#options;
     const startedMs = performance.now();
     const environment = await describeEnvironment({
-      warmUpSeconds: Math.min(WARM_UP_SECONDS, roundSeconds),
+      warmUpSeconds: round2(WARM_UP_WINDOWS_MAX * Math.min(WARM_UP_WINDOW_SECONDS, roundSeconds)),
       roundSeconds,
       rounds,
     });
@@ -122,7 +128,7 @@ class BenchRun {
       if (one.freshEachRound) continue;
       await attempt(contender, async () => {
         await this.#open(one, contender, owner);
-        if (one.warmUp !== undefined) await contender.session!.run(shortened(one.warmUp));
+        if (one.warmUp !== undefined) await warmUp(contender.session!, one.warmUp);
       });
     }
     for (let round = 1; round <= rounds; round += 1) {
@@ -207,8 +213,20 @@ class BenchRun {
   }
 }
 
-function shortened<T extends Case['task']>(task: T): T {
-  return 'seconds' in task ? { ...task, seconds: Math.min(task.seconds, WARM_UP_SECONDS) } : task;
+async function warmUp(session: Session, task: Task): Promise<void> {
+  const window =
+    'seconds' in task ? { ...task, seconds: Math.min(task.seconds, WARM_UP_WINDOW_SECONDS) } : task;
+  let before = 0;
+  for (let windows = 0; windows < WARM_UP_WINDOWS_MAX; windows += 1) {
+    const { count, seconds } = await session.run(window);
+    const rate = count / seconds;
+    if (rate < before * STILL_RISING) return;
+    before = rate;
+  }
+}
+
+function round2(seconds: number): number {
+  return Math.round(seconds * 100) / 100;
 }
 
 /** What a message and a gigabyte cost both sides; only where a window is busy from end to end. */

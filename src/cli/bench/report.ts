@@ -33,6 +33,7 @@ export interface BenchEnvironment {
   readonly commit: string;
   /** of the libraries and compilers that took part */
   readonly versions: Readonly<Record<string, string>>;
+  /** at most: it ends when a subject gets no faster */
   readonly warmUpSeconds: number;
   readonly roundSeconds: number;
   readonly rounds: number;

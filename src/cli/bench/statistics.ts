@@ -71,7 +71,7 @@ export class DurationRecorder {
     const kept = this.#count >> 1;
     for (let i = 0; i < kept; i += 1) this.#samples[i] = this.#samples[2 * i]!;
     this.#count = kept;
+    this.#skip = this.#stride - 1; // the last one is dropped, so the next to keep is one old stride away
     this.#stride *= 2;
-    this.#skip = this.#stride - 1;
   }
 }

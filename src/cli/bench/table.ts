@@ -12,7 +12,7 @@ export function formatReport(report: BenchReport): string {
     `${host.cpu}, processors ${host.cpus.join(' ')}, governor ${host.governor}, load before ${host.loadBefore.toFixed(2)}`,
     `Linux ${host.kernel}, Node ${host.node} ${host.flags.join(' ')}, commit ${host.commit}`,
     versions.join(', '),
-    `warm-up ${host.warmUpSeconds} s, then ${host.rounds} rounds of ${round(host.roundSeconds)} s; took ${Math.round(host.tookSeconds)} s`,
+    `warm-up of up to ${host.warmUpSeconds} s, then ${host.rounds} rounds of ${round(host.roundSeconds)} s; took ${Math.round(host.tookSeconds)} s`,
   ];
   for (const rows of groupByCase(report.results).values()) {
     lines.push('', caseTitle(rows[0]!), ...formatCase(rows));
