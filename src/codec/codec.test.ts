@@ -132,6 +132,9 @@ codecContract<unknown>(msgpack, [
   undefined,
   { missing: undefined },
   new Date(1_700_000_000_123),
+  [0, 1, -1, -1000, -1e12 - 1, 2 ** 32 * 1000, 2 ** 34 * 1000 + 7, 8.64e15, -8.64e15].map(
+    (ms) => new Date(ms),
+  ),
   2n ** 63n,
   -(2n ** 63n),
   Uint8Array.of(1, 2, 3),
@@ -310,6 +313,8 @@ describe('the msgpack codec', () => {
     assert.equal(at('a1ff'), 0);
     assert.equal(at('819001'), 1);
     assert.equal(at('81a95f5f70726f746f5f5f01'), 1);
+    assert.equal(at('d7ffee6b280000000000'), 0); // 1 000 000 000 ns
+    assert.equal(at('c70cff000000007fffffffffffffff'), 0); // beyond any Date
   });
 
   it('refuses the extensions of the library that make more than data', () => {
