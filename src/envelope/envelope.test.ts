@@ -238,6 +238,11 @@ describe('a block', () => {
     }
   });
 
+  it('[ENV-11] of endpoints whose source reaches into the payload is refused', () => {
+    const frame = frameWith(BlockBit.ENDPOINTS, [2, 0, 0, 0, 65], [66, 67]);
+    assert.deepEqual(refusal(frame), { code: 'DECODE_FAILED', position: 20 });
+  });
+
   it('[ENV-12] with bytes that no field claims is refused', () => {
     const zeros = (count: number) => new Array<number>(count).fill(0);
     const whole: [number, number[]][] = [
