@@ -1,3 +1,5 @@
+/** Over 400 lines because measuring and writing a block must change together; the formatter gives imports a fifth. */
+
 import { writeBase } from './base.ts';
 import { inexpressible } from './failure.ts';
 import {

@@ -1,3 +1,5 @@
+/** Over 400 lines because what the reader checks once and reads later is private to it; a fifth are imports. */
+
 import { type Crc32, crc32c, oneOfOption, refuseUnknownOptions, TendonError } from '../core/index.ts';
 import { malformed } from './failure.ts';
 import type { Kind, Priority } from './layout.ts';
@@ -102,7 +104,7 @@ export const ENVELOPE_READER_DEFAULTS: Required<EnvelopeReaderOptions> = {
 };
 
 /**
- * A flyweight over one frame (one file though long: what it checks once and reads later is private to it): `wrap` checks it once, getters read it in place without allocation, `read...` methods
+ * A flyweight over one frame: `wrap` checks it once, getters read it in place without allocation, `read...` methods
  * make objects whose bytes are copies.
  *
  * The base and the extent of each block are read once, in `wrap`, so a peer that changes shared memory afterwards

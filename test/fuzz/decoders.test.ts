@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { binaryCodec, bytesCodec, type Codec, jsonCodec, messagePackCodec } from 'tendon/codec';
+import type { Codec } from 'tendon/codec';
+import { binaryCodec, bytesCodec } from 'tendon/codec/binary';
+import { jsonCodec } from 'tendon/codec/json';
+import { messagePackCodec } from 'tendon/codec/msgpack';
 import { TendonError } from 'tendon/core';
 import {
   decodeMessage,

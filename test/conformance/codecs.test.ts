@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { TendonError } from '../core/index.ts';
-import { binaryCodec, bytesCodec, viewTypedArray } from './binary/index.ts';
-import type { Codec } from './codec.ts';
-import { jsonCodec } from './json/index.ts';
-import { messagePackCodec } from './msgpack/index.ts';
-import { CodecRegistry } from './registry.ts';
+import { type Codec, CodecRegistry } from 'tendon/codec';
+import { binaryCodec, bytesCodec, viewTypedArray } from 'tendon/codec/binary';
+import { jsonCodec } from 'tendon/codec/json';
+import { messagePackCodec } from 'tendon/codec/msgpack';
+import { TendonError } from 'tendon/core';
 
 const msgpack = await messagePackCodec();
 
