@@ -10,7 +10,7 @@ import type {
   Peer,
   ReceiveOptions,
 } from './contract.ts';
-import { FrameIterator } from './frame-iterator.ts';
+import { FrameIterator, resolveReceiveOptions } from './frame-iterator.ts';
 import type { ResolvedConnectionOptions } from './options.ts';
 import { SendQueue } from './send-queue.ts';
 
@@ -192,8 +192,9 @@ export abstract class ConnectionBase implements Connection {
   receive(options: ReceiveOptions = {}): AsyncIterable<readonly Uint8Array[]> {
     return {
       [Symbol.asyncIterator]: () => {
+        const checked = resolveReceiveOptions(options); // before the receiving side is taken
         this.#own(ITERATOR);
-        const iterator = new FrameIterator(options, {
+        const iterator = new FrameIterator(checked, {
           poll: (handler, limit) => {
             return this.#state === 'closed' ? 0 : this.#poll(handler, limit);
           },
