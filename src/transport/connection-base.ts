@@ -264,6 +264,14 @@ export abstract class ConnectionBase implements Connection {
     this.#duty?.wake();
   }
 
+  /** Part of a frame that `offer` took is written: its rest (owned by the queue) goes before anything else. */
+  protected queueRest(frame: Uint8Array, written: number): void {
+    this.sends.add(frame, written, undefined).catch(() => {
+      // `offer` has answered; the close of the connection tells what became of the frame.
+    });
+    this.#wakeDuty();
+  }
+
   protected tooLarge(bytes: number, limitBytes: number): TendonError {
     return new TendonError(
       'FRAME_TOO_LARGE',
@@ -350,7 +358,7 @@ export abstract class ConnectionBase implements Connection {
 
   #doWork(): number {
     let work = 0;
-    if (this.sends.waiting > 0) work += this.#pumpSends();
+    if (this.sends.waiting > 0) work += this.pumpSends();
     if (this.#consumer !== undefined) {
       try {
         work += this.#poll(this.#consumer, FRAMES_PER_CYCLE);
@@ -368,7 +376,8 @@ export abstract class ConnectionBase implements Connection {
     return work;
   }
 
-  #pumpSends(): number {
+  /** Writes what waits, as far as it goes; the fast face calls it so that a program that never yields gets on. */
+  protected pumpSends(): number {
     let work = 0;
     for (let head = this.sends.head; head !== undefined; head = this.sends.head) {
       const before = head.written;
