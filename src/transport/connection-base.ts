@@ -259,6 +259,12 @@ export abstract class ConnectionBase implements Connection {
     this.#wakeDuty();
   }
 
+  /** The rest of a frame that was taken in part leaves as room appears, before anything else; `bytes` are ours now. */
+  protected finishLater(bytes: Uint8Array, written: number): void {
+    this.sends.add(bytes, written, undefined).catch(() => {}); // nobody waits for it; the close reports the failure
+    this.#wakeDuty();
+  }
+
   /** Room or frames appeared: lets waiting `send`, `receive` and `consume` go on. */
   protected wakeUp(): void {
     this.#duty?.wake();
@@ -312,6 +318,7 @@ export abstract class ConnectionBase implements Connection {
 
   /** Every way of receiving ends here; nothing is released while a handler is on the stack. */
   #poll(handler: FrameHandler, limit: number): number {
+    if (!(limit >= 1)) return 0;
     if (this.#polling) throw this.misuse('a handler may not poll the connection that is calling it');
     this.#polling = true;
     try {
