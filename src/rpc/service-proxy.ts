@@ -529,7 +529,15 @@ export class ServiceProxy<Methods extends MethodTable> implements AsyncDisposabl
         },
       );
     }
-    if (error.code === 'DEADLINE_EXCEEDED' && error.category === 'stub') this.#timeouts++;
+    if (error.category === 'stub') {
+      if (error.code === 'DEADLINE_EXCEEDED') this.#timeouts++;
+      if (error.code === 'METHOD_NOT_FOUND') {
+        // The stub knows the number only.
+        const { name: service } = this.service;
+        const message = `the server of ${service} has no method "${method.name}"; its contract is another`;
+        return new TendonError('METHOD_NOT_FOUND', message, { service, method: method.name });
+      }
+    }
     return fromMessageError(error);
   }
 
@@ -550,9 +558,8 @@ export class ServiceProxy<Methods extends MethodTable> implements AsyncDisposabl
       { cause: error },
     );
     this.#context.logger.warn({ endpoint, err: error }, 'server dropped');
-    // Not within the connection's own poll, whose memory this frees.
-    queueMicrotask(() => connection.destroy(error));
     this.#failAll(this.#ended);
+    connection.destroy(error);
   }
 
   #end(): void {
