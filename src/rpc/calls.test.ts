@@ -498,6 +498,34 @@ describe('an AbortSignal', () => {
     assert.equal(fixture.stub.stats.totalRequests, 2);
   });
 
+  it('is shared by any number of calls, with one listener', async () => {
+    await using fixture = await Fixture.open();
+    const controller = new AbortController();
+    const { signal } = controller;
+    let added = 0;
+    const add = signal.addEventListener.bind(signal);
+    signal.addEventListener = (...args: Parameters<typeof add>) => {
+      added++;
+      add(...args);
+    };
+    const calls = Array.from({ length: 50 }, (_, index) =>
+      fixture.proxy.call('hang', `${index}`, { signal }),
+    );
+    const settled = Promise.allSettled(calls);
+    await fixture.settle();
+    fixture.hung[7]!.resolve('in time');
+    await calls[7];
+    controller.abort();
+    const outcomes = await settled;
+    assert.equal(added, 1);
+    assert.deepEqual(
+      outcomes.map(({ status }) => status === 'fulfilled'),
+      outcomes.map((_, index) => index === 7),
+    );
+    await fixture.settle();
+    assert.equal(fixture.stub.stats.cancelledRequests, 49);
+  });
+
   it('is left without listeners by calls that are over', async () => {
     await using fixture = await Fixture.open();
     const { signal } = new AbortController();
