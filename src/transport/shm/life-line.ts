@@ -185,7 +185,13 @@ export class NativeLifeLine implements LifeLine {
   #read(): void {
     this.#buffer ??= new Uint8Array(RECEIVE_BYTES);
     for (let reads = 0; reads < READS_PER_EVENT && this.#open && this.#reading; reads++) {
-      const count = socketReceiveFds(this.#fd, this.#buffer, 0, RECEIVE_BYTES, this.#fds);
+      let count: number;
+      try {
+        count = socketReceiveFds(this.#fd, this.#buffer, 0, RECEIVE_BYTES, this.#fds);
+      } catch (error) {
+        this.#end(error as Error); // os throws nothing else
+        return;
+      }
       if (count === -1) return;
       if (count <= 0) {
         this.#end(count === 0 ? undefined : new Error('connection reset'));

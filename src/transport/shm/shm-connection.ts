@@ -304,6 +304,7 @@ export class ShmConnection extends ConnectionBase {
   }
 
   protected hasUnread(): boolean {
+    this.#followSwitch();
     if (this.#fromSocket) return !this.#inbox.empty;
     try {
       return (this.#memory?.incoming.availableBytes ?? 0) > 0 || this.#broadcasts.hasUnread();
@@ -441,6 +442,10 @@ export class ShmConnection extends ConnectionBase {
   /** The end of the socket. After what the dead peer committed is handed over, the close is reported. */
   #onEnd(cause: Error | undefined): void {
     if (this.#goodbye) return;
+    if (TendonError.is(cause)) {
+      this.destroy(cause); // not the peer's end: what it sent was no channel, or could not be received
+      return;
+    }
     const unknownBytes = this.#unknownBytes();
     const fate = unknownBytes > 0 ? `; whether it saw the last ${unknownBytes} bytes is unknown` : '';
     const text = `${this.endpoint}: the other side is gone without a goodbye${fate}`;
@@ -644,12 +649,8 @@ export class ShmConnection extends ConnectionBase {
     };
     try {
       while (count < limit && !inbox.empty) {
-        if (inbox.atSwitch) {
-          inbox.takeSwitch();
-          this.#fromSocket = false;
-          this.#reader?.resume();
-          break;
-        }
+        this.#followSwitch();
+        if (!this.#fromSocket) break;
         inbox.deliver(counted);
       }
     } finally {
@@ -657,6 +658,14 @@ export class ShmConnection extends ConnectionBase {
     }
     if (!this.#fromSocket && count < limit) count += this.#pollRing(handler, limit - count);
     return count;
+  }
+
+  /** The next thing by socket is the sender's return to memory: what follows comes by ring. */
+  #followSwitch(): void {
+    if (!this.#fromSocket || !this.#inbox.atSwitch) return;
+    this.#inbox.takeSwitch();
+    this.#fromSocket = false;
+    this.#reader?.resume();
   }
 
   #arrived(): void {
