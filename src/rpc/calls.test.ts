@@ -722,7 +722,11 @@ describe('an error', () => {
   it('stays with the call whose request, or response, has no bytes or too many', async () => {
     await using fixture = await Fixture.open({
       loopback: { maxFrameBytes: 1_000 },
-      handlers: { hang: async () => 'x'.repeat(2_000), quick: async () => 1n as never },
+      handlers: {
+        hang: async () => 'x'.repeat(2_000),
+        quick: async () => 1n as never,
+        bytes: (value) => (value.length === 1 ? new Uint8Array(2_000) : value),
+      },
     });
     const { proxy } = fixture;
     await assert.rejects(proxy.call('echo', 1n), code('ENCODE_FAILED'));
@@ -730,6 +734,7 @@ describe('an error', () => {
     await assert.rejects(proxy.call('echo', 'x'.repeat(1_000)), code('FRAME_TOO_LARGE', /maxFrameBytes/));
     await assert.rejects(proxy.call('bytes', new Uint8Array(985)), code('FRAME_TOO_LARGE'));
     await assert.rejects(proxy.call('hang', 'x'), code('FRAME_TOO_LARGE'));
+    await assert.rejects(proxy.call('bytes', new Uint8Array(1)), code('FRAME_TOO_LARGE'));
     await assert.rejects(proxy.call('quick', 'x'), code('ENCODE_FAILED'));
     assert.equal(await proxy.call('echo', 'fine'), 'fine');
     assert.deepEqual(await proxy.call('bytes', new Uint8Array(984)), new Uint8Array(984));

@@ -63,12 +63,12 @@ describe('ServiceProxy', () => {
     const [clientEnd, serverEnd] = loopback({ context });
     const proxy = await ServiceProxy.connect(service, clientEnd, { context, maxInFlight: 1 });
     const calls = [proxy.call('echo', 'first'), proxy.call('echo', 'waits')];
-    for (const callId of [2, 1, 2]) {
-      await serverEnd.send(encodeMessage({ kind: Kind.RESPONSE, callId, ...json(`answer to ${callId}`) }));
+    for (const [text, callId] of Object.entries({ forged: 2, first: 1, second: 2 })) {
+      await serverEnd.send(encodeMessage({ kind: Kind.RESPONSE, callId, ...json(text) }));
       await turn();
       await turn();
     }
-    assert.deepEqual(await Promise.all(calls), ['answer to 1', 'answer to 2']);
+    assert.deepEqual(await Promise.all(calls), ['first', 'second']);
     assert.equal(proxy.stats.lateResponses, 1);
     await proxy.close();
   });
