@@ -1,3 +1,4 @@
+import { TendonError } from 'tendon/core';
 import { Mapping } from 'tendon/os';
 import { BroadcastRing, MpscRing, SpscRing } from 'tendon/ring';
 import { Bell, CAPACITY, nextRandom, Receiver, ringBell, Sender } from './traffic.ts';
@@ -82,8 +83,8 @@ async function listen(count: number): Promise<void> {
   let received = 0;
   let torn = 0;
   let gaps = 0;
-  while (next < count) {
-    const got = reader.poll((bytes, offset, length) => {
+  const read = () =>
+    reader.poll((bytes, offset, length) => {
       const view = new DataView(bytes.buffer, bytes.byteOffset + offset, length);
       const number = view.getInt32(0, true);
       gaps += number - next;
@@ -95,6 +96,14 @@ async function listen(count: number): Promise<void> {
         break;
       }
     });
+  while (next < count) {
+    let got = -1;
+    try {
+      got = read();
+    } catch (error) {
+      if (!TendonError.is(error, 'REGION_CORRUPT')) throw error;
+      torn++; // only a reader that was deceived about the policy gets here
+    }
     if (got < 0) break;
     if (got === 0 && reader.park()) {
       const rang = await bell.wait();
