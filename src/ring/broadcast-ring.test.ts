@@ -57,7 +57,7 @@ const range = (from: number, to: number) => Array.from({ length: to - from }, (_
 
 describe('BroadcastRing', () => {
   for (const policy of ['wait', 'drop', 'disconnect'] as const) {
-    it(`hands every record to every reader that keeps up (${policy})`, () => {
+    it(`[RING-30] hands every record to every reader that keeps up (${policy})`, () => {
       for (const start of [0, -4096, 2 ** 31 - 4096]) {
         const { join, send, writer, evicted } = open(policy, start, 2 ** 32 - 50);
         const [a, b] = [join(), join()];
@@ -224,7 +224,7 @@ describe('BroadcastRing', () => {
     }
   });
 
-  it('rings a parked reader once, and a parked writer when a reader goes on', () => {
+  it('[RING-37] rings a parked reader once, and a parked writer when a reader goes on', () => {
     const { writer, join, send } = open('wait');
     const [a, b] = [join(), join()];
     assert.equal(a.reader.park(), true);
@@ -243,7 +243,7 @@ describe('BroadcastRing', () => {
     assert.ok(send(500) >= 0);
   });
 
-  it('[shm-transport 18] meets scribbles with REGION_CORRUPT or data in range, and always ends', () => {
+  it('[RING-38] [shm-transport 18] meets scribbles with REGION_CORRUPT or data in range, and always ends', () => {
     const scribble = fc.tuple(
       fc.oneof(
         fc.constantFrom(TAIL_WORD, RESERVED_WORD, SEGMENTS_WORD, SEGMENTS_WORD + 3),

@@ -30,7 +30,7 @@ function open(initialPosition = 0) {
 const put = (producer: MpscProducer, text: string) => producer.offer(new TextEncoder().encode(text));
 
 describe('MpscRing', () => {
-  it('hands over records in the order of their claims, and waits for one that is not committed', () => {
+  it('[RING-21] hands over records in the order of their claims, and waits for one that is not committed', () => {
     const { producer, consumer, take } = open();
     const [a, b] = [producer(1), producer(2)];
     put(a, 'one');
@@ -44,7 +44,7 @@ describe('MpscRing', () => {
     assert.deepEqual(take(), ['two', 'three']);
   });
 
-  it('skips what was aborted and what was claimed in excess', () => {
+  it('[RING-22] skips what was aborted and what was claimed in excess', () => {
     const { producer, take } = open();
     const a = producer();
     a.tryClaim(100);
@@ -58,7 +58,7 @@ describe('MpscRing', () => {
     assert.throws(() => a.commit(), { code: 'STATE_INVALID' });
   });
 
-  it('answers BACK_PRESSURED when full, goes on when positions wrap, and leaves its data zero', () => {
+  it('[RING-23] answers BACK_PRESSURED when full, goes on when positions wrap, and leaves its data zero', () => {
     for (const start of [0, -4096, 2 ** 31 - 4096]) {
       const { producer, consumer, take, words } = open(start);
       const a = producer();
@@ -159,7 +159,7 @@ describe('MpscRing', () => {
     }
   });
 
-  it('has 64 slots, gives them back on close, and wants to know who takes one', () => {
+  it('[RING-20] has 64 slots, gives them back on close, and wants to know who takes one', () => {
     const { producer } = open();
     const all = Array.from({ length: 64 }, (_, i) => producer(i + 1));
     assert.throws(() => producer(65), { code: 'RESOURCE_EXHAUSTED' });
@@ -171,7 +171,7 @@ describe('MpscRing', () => {
       assert.throws(() => producer(ownerId), { code: 'OPTION_INVALID' });
   });
 
-  it('rings whoever parked, once', () => {
+  it('[RING-26] rings whoever parked, once', () => {
     const { producer, consumer, take, rung } = open();
     const a = producer();
     assert.equal(consumer.park(), true);

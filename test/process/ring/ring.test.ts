@@ -223,7 +223,7 @@ describe('rings between processes', () => {
     }
   });
 
-  it("[RING-34] broadcast past slow processes under 'drop': what they get is whole, what they lose is counted", async (context) => {
+  it("[RING-31] [RING-34] broadcast past slow processes under 'drop': what they get is whole, what they lose is counted", async (context) => {
     const count = 100_000 * TIMES;
     for (const { received, torn, gaps, lost, next } of await broadcast('drop', count)) {
       context.diagnostic(`${received} received, ${lost} lost`);
