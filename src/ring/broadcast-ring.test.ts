@@ -7,6 +7,7 @@ import type { BroadcastCursor } from './broadcast-writer.ts';
 import {
   BROADCAST_DATA_WORD,
   CURSOR_POSITION_WORD,
+  CURSOR_SEQUENCE_HIGH_WORD,
   CURSOR_SEQUENCE_LOW_WORD,
   RESERVED_WORD,
   SEGMENTS_WORD,
@@ -139,19 +140,23 @@ describe('BroadcastRing', () => {
   });
 
   it('[RING-36] notices that it was overtaken by exactly 2^32 bytes, by the full sequence', () => {
-    // The writer stands 2^32 bytes and 1000 records ahead of this reader, at the same 32-bit position.
-    const { writer, send } = open('drop', 0, 1000);
-    const memory = new ArrayBuffer(BroadcastRing.cursorBytes);
-    writer.addReader({ memory });
-    new Int32Array(memory)[CURSOR_SEQUENCE_LOW_WORD] = 0;
-    const reader = BroadcastRing.attach({ memory: writer.bytes.buffer, capacityBytes: CAPACITY }).reader({
-      memory,
-    });
-    for (let i = 0; i < 20; i++) send();
-    assert.deepEqual(take(reader), range(0, 20));
-    assert.equal(reader.timesOvertaken, 1);
-    assert.equal(reader.lostRecords, 1000);
-    assert.equal(reader.sequence, 1020);
+    // The writer stands whole laps of 2^32 bytes ahead of this reader, at the same 32-bit position.
+    for (const [ahead, word] of [
+      [1000, CURSOR_SEQUENCE_LOW_WORD],
+      [3 * 2 ** 32, CURSOR_SEQUENCE_HIGH_WORD],
+    ] as const) {
+      const { writer, send } = open('drop', 0, ahead);
+      const memory = new ArrayBuffer(BroadcastRing.cursorBytes);
+      writer.addReader({ memory });
+      new Int32Array(memory)[word] = 0;
+      const ring = BroadcastRing.attach({ memory: writer.bytes.buffer, capacityBytes: CAPACITY });
+      const reader = ring.reader({ memory });
+      for (let i = 0; i < 20; i++) send();
+      assert.deepEqual(take(reader), range(0, 20));
+      assert.equal(reader.timesOvertaken, 1);
+      assert.equal(reader.lostRecords, ahead);
+      assert.equal(reader.sequence, ahead + 20);
+    }
   });
 
   it('[RING-32] takes no harm from a cursor that lies, and evicts its reader', () => {

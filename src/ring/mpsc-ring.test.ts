@@ -112,6 +112,26 @@ describe('MpscRing', () => {
     assert.equal(consumer.unblock(isAlive), 1);
   });
 
+  it('[RING-24] knows a dead claim by its generation when somebody else has the slot', () => {
+    const { producer, consumer, take, words } = open();
+    const [a, b] = [producer(1), producer(DEAD)];
+    const header = MPSC_DATA_WORD + (a.tryClaim(8) - 8) / 4;
+    const state = words[header]!;
+    words[header] = 0; // the living one has not written its header yet: what lies behind cannot be looked at
+    b.tryClaim(40);
+    assert.equal(consumer.unblock(isAlive), 0);
+    const heir = producer(3);
+    put(heir, 'heir');
+    words[header] = state;
+    a.commit(0);
+    assert.deepEqual(take(), ['']);
+    assert.equal(
+      consumer.unblock(() => true),
+      1,
+    );
+    assert.deepEqual(take(), ['heir']);
+  });
+
   for (const around of [false, true]) {
     it(`[RING-25] takes back a claim that never got its header${around ? ', around the end' : ''}`, () => {
       const { producer, consumer, take, words } = open(around ? CAPACITY - 16 : 0);
