@@ -13,6 +13,7 @@ import {
   Mapping,
   peerCredentials,
   socketReceive,
+  socketReceiveFds,
   socketSendFds,
   unixAccept,
   unixListen,
@@ -62,8 +63,9 @@ describe('memory between processes', () => {
     const memfd = createMemfd('tendon-not-inherited', BYTES);
     const event = createEventFd();
     const [left, right] = unixPair();
-    const [, bystander] = unixPair();
     socketSendFds(left, byte, 0, 1, [memfd]);
+    const received: number[] = [];
+    socketReceiveFds(right, byte, 0, 1, received);
     const result = await runPeer('list-descriptors');
     assert.equal(result.code, 0);
     assert.doesNotMatch(result.stdout, /tendon-not-inherited/);
@@ -71,7 +73,7 @@ describe('memory between processes', () => {
     assert.match(given.stdout, /tendon-not-inherited/); // the control: passed on purpose, it is seen
     const plain = (text: string) => text.split('\n').filter((line) => line.startsWith('socket:')).length;
     assert.equal(plain(result.stdout), plain(given.stdout));
-    for (const fd of [memfd, event, left, right, bystander]) closeFd(fd);
+    for (const fd of [memfd, event, left, right, ...received]) closeFd(fd);
   });
 
   it('[shm-transport 15] a thousand cycles leave no descriptor and no mapping, also where calls fail', async () => {
@@ -102,11 +104,11 @@ describe('futexes', () => {
     return { waits: once(worker, 'message'), ended };
   }
 
-  it('wake a worker that waits through a mapping of its own', async () => {
+  it('wake a worker that waits through a mapping of its own', { timeout: 30_000 }, async () => {
     const fd = createMemfd('futex', 4096);
     using mapping = Mapping.map(fd, { bytes: 4096, writable: true });
     const words = new Int32Array(mapping.buffer);
-    const { waits, ended } = startWaiter(fd, Infinity);
+    const { waits, ended } = startWaiter(fd, 20_000);
     await waits;
     // The worker counts its rounds in words[1]: a wake that found it asleep shows as one round more.
     while (futexWake(mapping.buffer, 0, 1) === 0) await new Promise((resolve) => setTimeout(resolve, 1));
@@ -117,7 +119,7 @@ describe('futexes', () => {
     closeFd(fd);
   });
 
-  it('time out, not before their time', async () => {
+  it('time out, not before their time', { timeout: 30_000 }, async () => {
     const fd = createMemfd('futex', 4096);
     const { outcome, elapsedMs } = await startWaiter(fd, 30).ended;
     assert.equal(outcome, 'timed-out');
