@@ -10,9 +10,10 @@ export class Closer implements AsyncDisposable {
 
   /** Registers a part by its own disposal and returns it. */
   use<T extends AsyncDisposable | Disposable>(part: T): T {
-    this.defer(
-      () => (Symbol.asyncDispose in part ? part[Symbol.asyncDispose]() : part[Symbol.dispose]()) as void,
-    );
+    this.defer(async () => {
+      if (Symbol.asyncDispose in part) await part[Symbol.asyncDispose]();
+      else part[Symbol.dispose]();
+    });
     return part;
   }
 

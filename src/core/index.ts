@@ -1,6 +1,9 @@
+export { type Agent, type AgentHandle, Poller, type PollerOptions } from './agent.ts';
 export type { Brand } from './brand.ts';
 export { type Clock, type ClockTimer, SYSTEM_CLOCK } from './clock.ts';
 export { Closer } from './closer.ts';
+export { Context, type ContextOptions } from './context.ts';
+export { type Crc32, crc32c } from './crc32c.ts';
 export {
   abortedError,
   ERROR_CODES,
@@ -22,3 +25,4 @@ export {
   refuseUnknownOptions,
 } from './options.ts';
 export { BACK_PRESSURED, CLOSED } from './outcomes.ts';
+export { TimerWheel, WheelTimer } from './timer-wheel.ts';

@@ -1,0 +1,91 @@
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { describe, it } from 'node:test';
+import { TendonError } from '../../core/index.ts';
+import { runBench } from './bench.ts';
+import { resolveBenchOptions } from './options.ts';
+import { type BenchReport, caseKey, type WorkloadName } from './report.ts';
+import { formatReport } from './table.ts';
+import { WORKLOADS } from './workloads/index.ts';
+
+/** Children of this process, and directories of runs that it left. */
+function leftovers(): { children: string; directories: readonly string[] } {
+  const children = readFileSync(`/proc/self/task/${process.pid}/children`, 'utf8').trim();
+  return { children, directories: readdirSync(tmpdir()).filter((name) => name.startsWith('tendon-bench-')) };
+}
+
+function checkReport(report: BenchReport): void {
+  const { environment, results, skipped, floors } = report;
+  for (const name of ['date', 'cpu', 'governor', 'kernel', 'node', 'commit'] as const) {
+    assert.ok(environment[name].length > 0, name);
+  }
+  assert.ok(environment.rounds >= 1 && environment.roundSeconds > 0 && environment.cpus.length > 0);
+  const seen = new Set<string>();
+  for (const row of results) {
+    const key = `${caseKey(row)} ${row.subject} ${row.metric}`;
+    assert.ok(!seen.has(key), `one row only for ${key}`);
+    seen.add(key);
+    assert.equal(row.faults, 0, key);
+    assert.equal(row.values.length, row.rounds, key);
+    assert.ok(row.min <= row.median && row.median <= row.max, key);
+    assert.ok(row.median >= 0 && Number.isFinite(row.max), key);
+    assert.ok(row.unit.length > 0 && Number.isInteger(row.bytes), key);
+  }
+  for (const skip of skipped) assert.ok(skip.reason.length > 0, skip.subject);
+  assert.ok(floors.length > 0);
+  assert.deepEqual(JSON.parse(JSON.stringify(report)), report, 'the report survives JSON');
+  assert.match(formatReport(report), /floors: \d+ met, \d+ missed, \d+ not measured/);
+}
+
+describe('tendon bench', () => {
+  // The socket has every face, so it shows that the workload runs; what peers do is their own business.
+  for (const workload of Object.keys(WORKLOADS) as WorkloadName[]) {
+    it(`runs ${workload} in separate processes and leaves nothing behind`, async () => {
+      const before = leftovers();
+      const report = await runBench({ only: [workload], peers: ['net'], durationSeconds: 0.02, rounds: 1 });
+      checkReport(report);
+      const rows = report.results.filter(({ subject }) => subject === 'net');
+      const cases = WORKLOADS[workload].cases({ roundSeconds: 0.02 });
+      const wanted = cases.filter(({ about }) => about.mode !== 'spin').map(({ about }) => caseKey(about));
+      const reported = new Set([...rows, ...report.skipped].map(caseKey));
+      assert.deepEqual(
+        wanted.filter((key) => !reported.has(key)),
+        [],
+        'each case has its rows or a reason why not',
+      );
+      assert.deepEqual(leftovers(), before);
+    });
+  }
+
+  it('ends a run at once when its signal says so, with all processes gone', async () => {
+    const before = leftovers();
+    const stopping = new AbortController();
+    const running = runBench({
+      only: ['throughput'],
+      peers: ['net'],
+      durationSeconds: 600,
+      rounds: 1,
+      signal: stopping.signal,
+      onProgress: (progress) => {
+        if (progress.includes('round 1')) setTimeout(() => stopping.abort(new Error('enough')), 50);
+      },
+    });
+    await assert.rejects(running, (error) => TendonError.is(error, 'ABORTED'));
+    assert.deepEqual(leftovers(), before);
+  });
+
+  it('refuses workloads, peers and options that it does not know', () => {
+    const refused = (error: unknown): boolean => TendonError.is(error, 'OPTION_INVALID');
+    assert.throws(() => resolveBenchOptions({ only: ['nonsense' as WorkloadName] }), refused);
+    assert.throws(() => resolveBenchOptions({ peers: ['nobody'] }), refused);
+    assert.throws(() => resolveBenchOptions({ durationSeconds: 0 }), refused);
+    assert.throws(() => resolveBenchOptions({ rounds: 0 }), refused);
+    assert.throws(() => resolveBenchOptions({ speed: 'fast' } as object), refused);
+  });
+
+  it('runs no peer when there are to be none', () => {
+    const { subjects } = resolveBenchOptions({ peers: [] });
+    assert.ok(subjects.every(({ group }) => group === 'tendon' || group === 'control'));
+  });
+});

@@ -1,0 +1,2 @@
+/** JSON in UTF-8. */
+export { jsonCodec } from './json.ts';

@@ -1,0 +1,2 @@
+/** MessagePack; needs the optional package `msgpackr`. */
+export { messagePackCodec } from './message-pack.ts';

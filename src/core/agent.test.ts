@@ -1,0 +1,147 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
+import { type Agent, Poller } from './agent.ts';
+
+/** An agent whose work is a number that the test sets. */
+class Scripted implements Agent {
+  readonly name = 'scripted';
+  work = 0;
+  cycles = 0;
+  parks = 0;
+  unparks = 0;
+  failures: unknown[] = [];
+  wake: (() => void) | undefined;
+  onWork: () => void = () => {};
+  doWork(): number {
+    this.cycles++;
+    this.onWork();
+    if (this.work === 0) return 0;
+    this.work--;
+    return 1;
+  }
+  park(wake: () => void): boolean {
+    this.parks++;
+    if (this.work > 0) return false;
+    this.wake = wake;
+    return true;
+  }
+  unpark(): void {
+    this.unparks++;
+    this.wake = undefined;
+  }
+  failed(error: unknown): void {
+    this.failures.push(error);
+  }
+}
+
+async function turns(count: number): Promise<void> {
+  for (let index = 0; index < count; index++) await turn();
+}
+
+describe('Poller', () => {
+  it('does not spin for an agent that the event loop wakes', async () => {
+    const poller = new Poller({ spinMs: 60_000 });
+    const agent = new Scripted();
+    poller.add(Object.assign(agent, { parksAtOnce: true }));
+    await turns(3);
+    assert.equal(poller.activeAgents, 0);
+    assert.equal(agent.parks, 1);
+  });
+
+  it('parks an agent without work and wakes it again', async () => {
+    const poller = new Poller({ spinMs: 0 });
+    const agent = new Scripted();
+    agent.work = 3;
+    poller.add(agent);
+    await turns(8);
+    assert.equal(agent.work, 0);
+    assert.equal(poller.activeAgents, 0);
+    const { cycles } = agent;
+    await turns(4);
+    assert.equal(agent.cycles, cycles, 'a parked agent is not asked');
+    agent.work = 1;
+    agent.wake!();
+    agent.wake?.();
+    await turns(4);
+    assert.equal(agent.work, 0);
+    assert.equal(agent.unparks, 1);
+    assert.equal(poller.activeAgents, 0);
+  });
+
+  it('keeps asking for spinMs before it parks', async () => {
+    let now = 0;
+    const clock = { nowMs: () => now, setTimer: () => ({ cancel() {} }) };
+    const poller = new Poller({ spinMs: 5, clock });
+    const agent = new Scripted();
+    poller.add(agent);
+    await turns(100);
+    assert.equal(agent.parks, 0);
+    now = 5;
+    await turns(40);
+    assert.equal(agent.parks, 1);
+  });
+
+  it('does not lose work that appears while it parks', async () => {
+    const poller = new Poller({ spinMs: 0 });
+    const agent = new Scripted();
+    const park = agent.park.bind(agent);
+    agent.park = (wake) => {
+      if (agent.parks === 0) agent.work = 2; // arrives after doWork said 0
+      return park(wake);
+    };
+    poller.add(agent);
+    await turns(8);
+    assert.equal(agent.work, 0);
+  });
+
+  it('survives an agent that rings while it arms', async () => {
+    const poller = new Poller({ spinMs: 0 });
+    const agent = new Scripted();
+    const park = agent.park.bind(agent);
+    agent.park = (wake) => {
+      const parked = park(wake);
+      if (agent.parks < 3) wake();
+      return parked;
+    };
+    poller.add(agent);
+    await turns(12);
+    assert.equal(agent.parks, 3);
+    assert.equal(poller.activeAgents, 0);
+  });
+
+  it('removes an agent that throws, tells it, and goes on with the others', async () => {
+    const poller = new Poller({ spinMs: 0 });
+    const bad = new Scripted();
+    const good = new Scripted();
+    bad.onWork = () => {
+      throw new Error('broken agent');
+    };
+    good.work = 3;
+    poller.add(bad);
+    poller.add(good);
+    await turns(8);
+    assert.equal(bad.cycles, 1);
+    assert.match(String(bad.failures[0]), /broken agent/);
+    assert.equal(good.work, 0);
+    assert.equal(poller.agents, 1);
+  });
+
+  it('lets an agent remove itself while it works, and another while that is parked', async () => {
+    const poller = new Poller({ spinMs: 0 });
+    const sleeper = new Scripted();
+    const handle = poller.add(sleeper);
+    await turns(4);
+    const agent = new Scripted();
+    agent.work = 10;
+    const own = poller.add(agent);
+    agent.onWork = () => {
+      own.remove();
+      handle.remove();
+    };
+    await turns(4);
+    assert.equal(agent.cycles, 1);
+    assert.equal(sleeper.unparks, 1);
+    assert.equal(poller.agents, 0);
+  });
+});

@@ -1,0 +1,206 @@
+import { isMainThread } from 'node:worker_threads';
+import { type Clock, SYSTEM_CLOCK } from './clock.ts';
+import { durationOption, refuseUnknownOptions } from './options.ts';
+
+/**
+ * A duty cycle: something that is asked again and again whether there is work.
+ * All agents of a poller run on its thread; none may block.
+ */
+export interface Agent {
+  /** For people: shown in errors and diagnostics. */
+  readonly name: string;
+  /**
+   * The event loop itself wakes this agent, at no cost (a socket of Node's): it parks as soon as it is idle, since
+   * spinning would only take the time of others. Default: it is polled for `spinMs` first.
+   */
+  readonly parksAtOnce?: boolean;
+  /** Does a bounded piece of work and says how much it was; 0 when there was nothing to do. */
+  doWork(): number;
+  /**
+   * Prepares to sleep. The agent arranges that `wake` is called when work appears, and checks once more:
+   * `false` means that work is there already and the agent must not sleep (nothing stays armed then).
+   */
+  park(wake: () => void): boolean;
+  /** Takes back what `park` arranged. */
+  unpark(): void;
+  /** `doWork`, `park` or `unpark` threw. The agent has been removed from the poller. */
+  failed(error: unknown): void;
+}
+
+export interface PollerOptions {
+  /** How long an agent without work is still polled before it parks, in ms; 0.2 on a main thread, 0.02 in a worker. */
+  readonly spinMs?: number;
+  /** Measures `spinMs`. */
+  readonly clock?: Clock;
+}
+
+/** What `Poller.add` returns: the way out. */
+export interface AgentHandle {
+  /** Stops the duty cycle; idempotent, allowed from within the agent's own `doWork`. */
+  remove(): void;
+  /** Makes a sleeping agent work again, as its own `wake` would; for work that came from elsewhere. */
+  wake(): void;
+}
+
+/** Idle turns between two looks at the clock: reading it allocates, and a turn of the event loop is about 1 us. */
+const TURNS_PER_CLOCK_READ = 16;
+
+/**
+ * Runs agents on the event loop of this thread, one per thread (it is part of the context).
+ *
+ * An agent that has work is asked once per turn of the event loop (`setImmediate`), so timers and sockets keep
+ * their share. One that has none for `spinMs` parks: it arms its doorbell and costs nothing until it is woken.
+ * When all are parked nothing of the poller is left in the event loop.
+ */
+export class Poller {
+  readonly #spinMs: number;
+  readonly #clock: Clock;
+  readonly #active: Duty[] = [];
+  readonly #turn = (): void => this.#run();
+  #scheduled = false;
+  #running = false;
+  #size = 0;
+
+  constructor(options: PollerOptions = {}) {
+    refuseUnknownOptions('Poller', options, ['spinMs', 'clock']);
+    this.#spinMs = durationOption('spinMs', options.spinMs ?? (isMainThread ? 0.2 : 0.02));
+    this.#clock = options.clock ?? SYSTEM_CLOCK;
+  }
+
+  /** Agents that are being asked in every turn at the moment; the others are parked. */
+  get activeAgents(): number {
+    return this.#active.length;
+  }
+
+  /** All agents, parked ones included. */
+  get agents(): number {
+    return this.#size;
+  }
+
+  /** Starts the duty cycle of `agent` in the next turn of the event loop. */
+  add(agent: Agent): AgentHandle {
+    const duty = new Duty(agent, this.#wake);
+    this.#size++;
+    this.#activate(duty);
+    return {
+      remove: () => this.#remove(duty),
+      wake: () => this.#wake(duty),
+    };
+  }
+
+  readonly #wake = (duty: Duty): void => {
+    if (duty.state !== PARKED) return;
+    duty.state = ACTIVE;
+    try {
+      duty.agent.unpark();
+    } catch (error) {
+      this.#fail(duty, error);
+      return;
+    }
+    this.#activate(duty);
+  };
+
+  #activate(duty: Duty): void {
+    duty.state = ACTIVE;
+    duty.idleTurns = 0;
+    this.#active.push(duty);
+    this.#schedule();
+  }
+
+  #schedule(): void {
+    if (this.#scheduled || this.#running) return;
+    this.#scheduled = true;
+    setImmediate(this.#turn);
+  }
+
+  #run(): void {
+    this.#scheduled = false;
+    this.#running = true;
+    const active = this.#active;
+    const count = active.length; // agents that are woken during this turn wait for the next one
+    for (let index = 0; index < count; index++) {
+      const duty = active[index]!;
+      if (duty.state !== ACTIVE) continue;
+      try {
+        if (duty.agent.doWork() > 0) duty.idleTurns = 0;
+        else if (duty.state === ACTIVE) this.#idle(duty);
+      } catch (error) {
+        this.#fail(duty, error);
+      }
+    }
+    this.#sweep();
+    this.#running = false;
+    if (active.length > 0) this.#schedule();
+  }
+
+  /** An agent without work spins on for `spinMs`, then sleeps unless work came in between. */
+  #idle(duty: Duty): void {
+    if (this.#spinMs > 0 && duty.agent.parksAtOnce !== true) {
+      const turns = duty.idleTurns++;
+      if (turns % TURNS_PER_CLOCK_READ !== 0) return;
+      const now = this.#clock.nowMs();
+      if (turns === 0) {
+        duty.idleSinceMs = now;
+        return;
+      }
+      if (now - duty.idleSinceMs < this.#spinMs) return;
+    }
+    duty.state = PARKED; // before park(): what it arms may ring at once
+    if (!duty.agent.park(duty.wake) && duty.state === PARKED) {
+      duty.state = ACTIVE;
+      duty.idleTurns = 0;
+    }
+  }
+
+  /** Drops what is not active from the list, keeping the order. */
+  #sweep(): void {
+    const active = this.#active;
+    let kept = 0;
+    for (let index = 0; index < active.length; index++) {
+      const duty = active[index]!;
+      if (duty.state === ACTIVE && duty.listed !== this) {
+        duty.listed = this;
+        active[kept++] = duty;
+      }
+    }
+    active.length = kept;
+    for (let index = 0; index < kept; index++) active[index]!.listed = undefined;
+  }
+
+  #remove(duty: Duty): void {
+    if (duty.state === REMOVED) return;
+    const parked = duty.state === PARKED;
+    duty.state = REMOVED;
+    this.#size--;
+    if (!this.#running) this.#sweep();
+    if (parked) duty.agent.unpark();
+  }
+
+  #fail(duty: Duty, error: unknown): void {
+    try {
+      this.#remove(duty);
+    } catch {
+      // The agent is failing already; the first failure is the one to report.
+    }
+    duty.agent.failed(error);
+  }
+}
+
+const ACTIVE = 0;
+const PARKED = 1;
+const REMOVED = 2;
+
+class Duty {
+  readonly agent: Agent;
+  readonly wake: () => void;
+  state: typeof ACTIVE | typeof PARKED | typeof REMOVED = ACTIVE;
+  idleTurns = 0;
+  idleSinceMs = 0;
+  /** Set while a sweep runs: one woken in the turn that parked it stands twice in the list. */
+  listed: Poller | undefined = undefined;
+
+  constructor(agent: Agent, wake: (duty: Duty) => void) {
+    this.agent = agent;
+    this.wake = () => wake(this);
+  }
+}

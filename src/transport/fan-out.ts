@@ -1,0 +1,158 @@
+import {
+  BACK_PRESSURED,
+  integerOption,
+  oneOfOption,
+  powerOfTwoOption,
+  refuseUnknownOptions,
+  TendonError,
+} from '../core/index.ts';
+import type { Broadcast, BroadcastOptions, Connection, SlowSubscriberPolicy } from './contract.ts';
+import { copyOf } from './copy.ts';
+
+export const BROADCAST_DEFAULTS = { slow: 'wait', ringBytes: 1 << 20 } as const;
+
+export interface ResolvedBroadcastOptions {
+  readonly slow: SlowSubscriberPolicy;
+  readonly ringBytes: number;
+}
+
+export function resolveBroadcastOptions(options: BroadcastOptions): ResolvedBroadcastOptions {
+  refuseUnknownOptions('broadcast', options, ['slow', 'ringBytes']);
+  return {
+    slow: oneOfOption('slow', options.slow ?? BROADCAST_DEFAULTS.slow, ['wait', 'drop', 'disconnect']),
+    ringBytes: powerOfTwoOption(
+      'ringBytes',
+      options.ringBytes ?? BROADCAST_DEFAULTS.ringBytes,
+      4096,
+      1 << 30,
+    ),
+  };
+}
+
+/**
+ * A broadcast over connections that have no ring for it: each frame is offered to each subscriber.
+ *
+ * With policy `wait` a frame that some have taken and others not is kept until the slow ones took it too; until
+ * then further frames are answered with BACK_PRESSURED, so every subscriber sees every frame once.
+ */
+export class FanOut implements Broadcast {
+  readonly writtenOnce = false;
+  readonly #slow: SlowSubscriberPolicy;
+  readonly #subscribers = new Set<Connection>();
+  /** who has not taken `#held` yet */
+  readonly #behind = new Set<Connection>();
+  #held: Uint8Array | undefined = undefined;
+  #claimed: Uint8Array = new Uint8Array(4096);
+  #claimLength = -1;
+  #dropped = 0;
+
+  constructor(options: BroadcastOptions) {
+    this.#slow = resolveBroadcastOptions(options).slow;
+  }
+
+  get subscribers(): number {
+    return this.#subscribers.size;
+  }
+
+  get dropped(): number {
+    return this.#dropped;
+  }
+
+  get claimBuffer(): Uint8Array {
+    return this.#claimed;
+  }
+
+  get maxClaimBytes(): number {
+    let limit = Number.MAX_SAFE_INTEGER;
+    for (const connection of this.#subscribers) limit = Math.min(limit, connection.maxFrameBytes);
+    return this.#subscribers.size === 0 ? 16 * 1024 * 1024 : limit;
+  }
+
+  add(connection: Connection): void {
+    this.#subscribers.add(connection);
+  }
+
+  remove(connection: Connection): void {
+    this.#subscribers.delete(connection);
+    this.#behind.delete(connection);
+  }
+
+  tryClaim(length: number): number {
+    if (this.#claimLength >= 0)
+      throw new TendonError('STATE_INVALID', 'commit or abort the open claim first', {});
+    integerOption('length', length, 0, this.maxClaimBytes);
+    if (!this.#catchUp()) return BACK_PRESSURED;
+    if (this.#claimed.length < length) this.#claimed = new Uint8Array(2 ** Math.ceil(Math.log2(length)));
+    this.#claimLength = length;
+    return 0;
+  }
+
+  commit(): void {
+    if (this.#claimLength < 0) throw new TendonError('STATE_INVALID', 'there is no open claim to commit', {});
+    const length = this.#claimLength;
+    this.#claimLength = -1;
+    this.#distribute(this.#claimed, 0, length);
+  }
+
+  abort(): void {
+    this.#claimLength = -1;
+  }
+
+  offer(bytes: Uint8Array, offset = 0, length = bytes.length - offset): number {
+    if (this.#claimLength >= 0)
+      throw new TendonError('STATE_INVALID', 'commit or abort the open claim first', {});
+    if (!this.#catchUp()) return BACK_PRESSURED;
+    this.#distribute(bytes, offset, length);
+    return 0;
+  }
+
+  cork(): void {
+    for (const connection of this.#subscribers) connection.cork();
+  }
+
+  uncork(): void {
+    for (const connection of this.#subscribers) connection.uncork();
+  }
+
+  [Symbol.dispose](): void {
+    this.#subscribers.clear();
+    this.#behind.clear();
+    this.#held = undefined;
+  }
+
+  #distribute(bytes: Uint8Array, offset: number, length: number): void {
+    for (const connection of this.#subscribers) {
+      const taken = connection.offer(bytes, offset, length);
+      if (taken >= 0) continue;
+      if (taken !== BACK_PRESSURED) {
+        this.remove(connection);
+        continue;
+      }
+      if (this.#slow === 'wait') {
+        this.#behind.add(connection);
+        continue;
+      }
+      this.#dropped++;
+      if (this.#slow === 'disconnect') this.#disconnect(connection);
+    }
+    if (this.#behind.size > 0) this.#held = copyOf(bytes, offset, length);
+  }
+
+  #disconnect(connection: Connection): void {
+    this.remove(connection);
+    const message = `${connection.endpoint} did not keep up with the broadcast and its policy is "disconnect"`;
+    connection.destroy(new TendonError('QUEUE_FULL', message, { queue: 'broadcast', limit: 0 }));
+  }
+
+  /** Gives the held frame to those who have not taken it. @returns whether everybody has it now */
+  #catchUp(): boolean {
+    const held = this.#held;
+    if (held === undefined) return true;
+    for (const connection of this.#behind) {
+      if (connection.offer(held) !== BACK_PRESSURED) this.#behind.delete(connection);
+    }
+    if (this.#behind.size > 0) return false;
+    this.#held = undefined;
+    return true;
+  }
+}

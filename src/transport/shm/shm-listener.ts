@@ -1,0 +1,100 @@
+import type { TendonError } from '../../core/index.ts';
+import type { Peer } from '../contract.ts';
+import { ListenerBase } from '../listener-base.ts';
+import type { ResolvedListenOptions } from '../options.ts';
+import { type PendingWelcome, welcome } from './handshake.ts';
+import type { LifeLine } from './life-line.ts';
+import { REFUSED_BUSY } from './protocol.ts';
+import { type Door, nativeAvailable, openDoor } from './rendezvous.ts';
+import { openRuntimeDirectory, socketPath } from './runtime-directory.ts';
+import { ShmConnection } from './shm-connection.ts';
+
+export interface ShmListenerParts {
+  readonly endpoint: string;
+  readonly name: string;
+  readonly ringBytes: number;
+  readonly authorize: ((peer: Peer) => boolean) | undefined;
+}
+
+/** Accepts channels at `shm:NAME`. */
+export class ShmListener extends ListenerBase {
+  readonly endpoint: string;
+  readonly #options: ResolvedListenOptions;
+  readonly #ringBytes: number;
+  readonly #authorize: ((peer: Peer) => boolean) | undefined;
+  /** handshakes under way, the oldest first */
+  readonly #pending = new Map<LifeLine, PendingWelcome>();
+  #door: Door | undefined = undefined;
+
+  private constructor(parts: ShmListenerParts, options: ResolvedListenOptions) {
+    super(options.backlog);
+    this.endpoint = parts.endpoint;
+    this.#ringBytes = parts.ringBytes;
+    this.#authorize = parts.authorize;
+    this.#options = options;
+  }
+
+  static async open(parts: ShmListenerParts, options: ResolvedListenOptions): Promise<ShmListener> {
+    const directory = openRuntimeDirectory(options.context.runtimeDirectory);
+    const path = socketPath(directory, parts.name);
+    const listener = new ShmListener(parts, options);
+    listener.#door = await openDoor(directory, path, parts.endpoint, options.backlog, {
+      onLifeLine: (line) => listener.#greet(line),
+      onError: (error) => listener.refused(error),
+    });
+    return listener;
+  }
+
+  ref(): void {
+    this.#door?.ref();
+  }
+
+  unref(): void {
+    this.#door?.unref();
+  }
+
+  protected async stop(): Promise<void> {
+    await this.#door?.close();
+    for (const pending of this.#pending.values()) pending.refuse(REFUSED_BUSY, 'the listener closes');
+    this.#pending.clear();
+  }
+
+  #greet(life: LifeLine): void {
+    this.#makeRoom();
+    const { context, handshakeTimeoutMs } = this.#options;
+    const timer = context.clock.setTimer(() => {
+      pending.refuse(REFUSED_BUSY - 1, `no complete handshake within ${handshakeTimeoutMs} ms`);
+    }, handshakeTimeoutMs);
+    const policy = {
+      endpoint: this.endpoint,
+      native: nativeAvailable(),
+      ringBytes: this.#ringBytes,
+      authorized: (line: LifeLine) => this.#authorized(line.peer),
+      options: this.#options,
+    };
+    let over = false;
+    const pending = welcome(life, policy, (result) => {
+      over = true;
+      timer.cancel();
+      this.#pending.delete(life);
+      if (result instanceof ShmConnection) this.deliver(result);
+      else this.refused(result as TendonError);
+    });
+    if (!over) this.#pending.set(life, pending);
+  }
+
+  /** Half-open connections must not keep others out: the one that has taken longest goes first. */
+  #makeRoom(): void {
+    if (this.#pending.size < this.#options.maxHandshakes) return;
+    for (const pending of this.#pending.values()) {
+      pending.refuse(REFUSED_BUSY, 'too many handshakes are under way');
+      return;
+    }
+  }
+
+  /** Default: the same user. Where Node owns the socket nobody vouches, and the 0700 directory has to do. */
+  #authorized(peer: Peer | undefined): boolean {
+    if (peer === undefined) return true;
+    return this.#authorize === undefined ? peer.uid === process.getuid?.() : this.#authorize(peer);
+  }
+}
