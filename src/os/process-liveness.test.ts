@@ -24,6 +24,7 @@ describe('process liveness', () => {
     assert.equal(processLiveness.isAlive(pid, startTime), true);
     assert.equal(processLiveness.isAlive(pid, startTime + 1), false); // somebody else once had our pid
     assert.equal(processLiveness.isAlive(pid, 0), true);
+    assert.equal(processLiveness.isAlive(pid, startTime + 2 ** 32), true); // as memory keeps it, after 497 days
   });
 
   it('reads the start of a process whose name is made to confuse', async () => {

@@ -75,14 +75,12 @@ describe('a package without its addon', () => {
   });
 
   it('keeps the log of a build that failed, and says where it is', () => {
-    const source = join(copy, 'native/clock.cc');
-    const good = readFileSync(source);
+    const source = join(copy, 'native/module.cc');
     cpSync(join(root, 'package.json'), source);
     const { status, stderr } = install(process.env);
     assert.equal(status, 0);
     assert.match(stderr, /^tendon: .*compiling the addon failed, see .*addon\.log/);
-    assert.match(readFileSync(join(copy, 'build/addon.log'), 'utf8'), /clock\.cc/);
+    assert.match(readFileSync(join(copy, 'build/addon.log'), 'utf8'), /module\.cc/);
     assert.equal(existsSync(join(copy, 'build/Release/tendon.node')), false);
-    assert.ok(good.length > 0);
   });
 });

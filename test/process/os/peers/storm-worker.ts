@@ -34,7 +34,8 @@ const ticking = Watcher.watch(event, 'readable', () => {
     for (const fd of [event, left, right]) closeFd(fd);
     mapping.close();
   } else if (ends === 'abruptly') {
-    process.exit(0); // with everything open
+    receiving.close(); // the loop has not closed it yet when the worker ends
+    process.exit(0); // with everything else open
   }
 });
 const receiving = Watcher.watch(right, 'readable', () => {
