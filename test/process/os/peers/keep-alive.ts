@@ -10,4 +10,7 @@ if (process.argv[2] === 'ref') {
     watcher.close();
   }, 50).unref();
 }
-process.on('exit', () => console.log('exit'));
+process.on('exit', () => {
+  watcher.close(); // no turn of the loop follows: the end of the environment finds it closing
+  console.log('exit');
+});
