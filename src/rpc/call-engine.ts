@@ -160,7 +160,7 @@ export class CallEngine {
     const deadlineMs = options?.deadlineMs ?? method!.deadlineMs ?? this.#deadlineMs;
     call.timeoutMs = deadlineMs;
     if (deadlineMs !== Infinity) {
-      if (!(deadlineMs > 0)) {
+      if (typeof deadlineMs !== 'number' || !(deadlineMs > 0)) {
         this.#failLater(call, invalidDeadline(deadlineMs));
         return;
       }
@@ -170,7 +170,7 @@ export class CallEngine {
       call.signal = signal;
       this.#signals.add(call, signal);
     }
-    if (this.#sent < this.#maxInFlight) this.#attempt(call, deadlineMs);
+    if (this.#sent < this.#maxInFlight && this.#waiting.first === undefined) this.#attempt(call, deadlineMs);
     else this.#waiting.add(call);
   }
 
@@ -198,7 +198,8 @@ export class CallEngine {
         metadata,
       );
     } catch (error) {
-      this.#failLater(call, this.#sendFailure(error));
+      // What encodes the request is the program's own code: it may have closed or aborted in the middle.
+      if (this.#calls.find(callId) === call) this.#failLater(call, this.#sendFailure(error));
       return;
     }
     queued?.catch((error: unknown) => {

@@ -153,16 +153,18 @@ export class StubSession implements CallOwner {
     const timed = counts.requests % TIMED_EVERY === 1;
     const startedMs = timed ? this.clock.nowMs() : 0;
     let response: unknown;
+    let later: boolean;
     this.#stub.active++;
     try {
       response = served.handler(request, call);
+      later = isThenable(response);
     } catch (error) {
       this.#finished();
       this.#failed(call, error);
       return;
     }
-    if (isThenable(response)) {
-      this.#await(call, response);
+    if (later) {
+      this.#await(call, Promise.resolve(response)); // itself when it is a promise; tames what only looks like one
       return;
     }
     this.#finished();
@@ -174,7 +176,7 @@ export class StubSession implements CallOwner {
   }
 
   /** The handler goes on after this turn: from now on the call has a deadline and can be cancelled. */
-  #await(call: ServerCall, response: PromiseLike<unknown>): void {
+  #await(call: ServerCall, response: Promise<unknown>): void {
     if (call.oneWay) this.#oneWay.add(call);
     else this.#calls.set(call.callId, call);
     if (call.timeoutMs !== Infinity) this.#stub.deadlines.schedule(call, call.startedMs + call.timeoutMs);
@@ -264,25 +266,24 @@ export class StubSession implements CallOwner {
   /** The response has no bytes, or too many: the caller is told so instead. */
   #unsendable(call: ServerCall, error: unknown): void {
     if (TendonError.is(error, 'CONNECTION_LOST') || TendonError.is(error, 'CONNECTION_CLOSED')) return;
-    this.#stub.handlerFailed(error, call.method);
     const told = TendonError.is(error)
       ? error
       : new TendonError('ENCODE_FAILED', messageOf(error), { codec: call.resolved.codec.name });
     this.#stub.counts.errors++;
     this.#answerError(call.callId, told, 'serialization');
+    this.#stub.handlerFailed(error, call.method);
   }
 
   #failed(call: ServerCall, error: unknown): void {
     const stub = this.#stub;
-    stub.handlerFailed(error, call.method);
+    const { callId, method } = call;
     stub.counts.errors++;
-    if (TendonError.is(error)) {
-      this.#answerError(call.callId, error, 'application');
-      return;
+    if (TendonError.is(error)) this.#answerError(callId, error, 'application');
+    else {
+      const message = `${stub.service}.${method} failed: ${messageOf(error)}`;
+      this.#answerError(callId, new TendonError('HANDLER_FAILED', message, { method }), 'stub');
     }
-    const { method } = call;
-    const message = `${stub.service}.${method} failed: ${messageOf(error)}`;
-    this.#answerError(call.callId, new TendonError('HANDLER_FAILED', message, { method }), 'stub');
+    stub.handlerFailed(error, method); // last: a listener that throws takes nobody's answer away
   }
 
   /** Refused before the handler ran. */
@@ -348,9 +349,9 @@ export class StubSession implements CallOwner {
     if (this.#ended) return;
     this.#ended = true;
     this.#stub.counts.dropped++;
-    this.#stub.dropped(this, reason);
     this.abandonAll(reason);
     this.connection.destroy(reason);
+    this.#stub.dropped(this, reason);
   }
 
   #end(): void {
@@ -379,7 +380,7 @@ export class StubSession implements CallOwner {
   }
 }
 
-function isThenable(value: unknown): value is PromiseLike<unknown> {
+function isThenable(value: unknown): boolean {
   return (
     typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
   );
