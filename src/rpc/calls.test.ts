@@ -486,6 +486,10 @@ describe('a deadline', () => {
       proxy.call('echo', 1, { deadlineMs: Number.NaN }),
       code('OPTION_INVALID', /got NaN/),
     );
+    await assert.rejects(
+      proxy.call('echo', 1, { deadlineMs: '50' as never }),
+      code('OPTION_INVALID', /got 50/),
+    );
   });
 
   it('[rpc-framework 96] drops and counts an answer that comes later', async () => {
