@@ -104,6 +104,8 @@ export class ShmConnection extends ConnectionBase {
   /** the open claim is in this ring; undefined when there is none, or it is in `#scratch` */
   #claimRing: SpscProducer | undefined = undefined;
   #claimed = -1;
+  /** the largest frame that fits one record, or the scratch buffer */
+  #claimLimit = CLAIM_BYTES_WITHOUT_MEMORY;
   #scratch: Uint8Array | undefined = undefined;
   /** incoming frames come by socket */
   #fromSocket = true;
@@ -142,6 +144,7 @@ export class ShmConnection extends ConnectionBase {
       options,
     );
     this.agreeOnFrameLimit(parts.maxFrameBytes);
+    this.#claimLimit = Math.min(CLAIM_BYTES_WITHOUT_MEMORY, this.maxFrameBytes);
     this.#line = parts.line;
     this.#role = parts.role;
     this.#features = parts.features;
@@ -170,8 +173,7 @@ export class ShmConnection extends ConnectionBase {
   // --- the fast face -------------------------------------------------------------------------------------
 
   get maxClaimBytes(): number {
-    const largest = this.#memory?.outgoing.maxRecordBytes ?? CLAIM_BYTES_WITHOUT_MEMORY;
-    return Math.min(largest, this.maxFrameBytes);
+    return this.#claimLimit;
   }
 
   get claimBuffer(): Uint8Array {
@@ -181,10 +183,16 @@ export class ShmConnection extends ConnectionBase {
 
   tryClaim(length: number): number {
     const ring = this.#fast;
-    if (ring === undefined || this.sends.waiting !== 0 || this.#claimed >= 0)
+    if (
+      ring === undefined ||
+      this.#claimed >= 0 ||
+      !this.#mayGoFast() ||
+      !(length >= 0 && length <= this.#claimLimit)
+    ) {
       return this.#claimSlowly(length);
+    }
     try {
-      const at = length <= this.maxFrameBytes ? ring.tryClaim(length, FRAME) : this.#claimSlowly(length);
+      const at = ring.tryClaim(length, FRAME);
       if (at < 0) return this.#refused(at);
       this.#claimRing = ring;
       this.#claimed = length;
@@ -215,12 +223,7 @@ export class ShmConnection extends ConnectionBase {
 
   offer(bytes: Uint8Array, offset = 0, length: number = bytes.length - offset): number {
     const ring = this.#fast;
-    if (
-      ring === undefined ||
-      this.sends.waiting !== 0 ||
-      length > ring.maxRecordBytes ||
-      length > this.maxFrameBytes
-    ) {
+    if (ring === undefined || !this.#mayGoFast() || length > this.#claimLimit) {
       return this.#offerSlowly(bytes, offset, length);
     }
     try {
@@ -479,6 +482,11 @@ export class ShmConnection extends ConnectionBase {
   }
 
   // --- outgoing ------------------------------------------------------------------------------------------
+
+  /** Nobody goes first, and frames are still taken. */
+  #mayGoFast(): boolean {
+    return this.sendable && this.sends.waiting === 0;
+  }
 
   #claimSlowly(length: number): number {
     if (this.#claimed >= 0) throw this.misuse('the last claim was neither committed nor aborted');
@@ -760,6 +768,7 @@ export class ShmConnection extends ConnectionBase {
   #attach(memory: ChannelMemory): void {
     this.#memory = memory;
     this.#reader = new FrameReader(memory.incoming, this.maxFrameBytes);
+    this.#claimLimit = Math.min(memory.outgoing.maxRecordBytes, this.maxFrameBytes);
     this.#offerAgainMs = FIRST_OFFER_AGAIN_MS;
   }
 
