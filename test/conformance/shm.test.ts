@@ -26,6 +26,7 @@ transportContract('shm:', {
     descriptorPassing: false,
   },
   active: 'shm',
+  broadcastWritesOnce: true,
   silentListener: async () => {
     const endpoint = freshEndpoint();
     const taken: Socket[] = [];

@@ -22,6 +22,7 @@ import {
   BROADCAST_END,
   BROADCAST_READY,
   BROADCAST_REFUSED,
+  FEATURE_BROADCAST,
   FEATURE_MEMORY,
   FRAME_ON_SOCKET,
   GOODBYE,
@@ -72,8 +73,12 @@ export interface ShmConnectionParts {
 
 /** What a listener's broadcast wants to know of one subscriber. */
 export interface BroadcastPeer {
-  ready(): void;
+  /** the descriptors are not needed any more */
+  sent(): void;
+  /** the subscriber could not map it */
   refused(): void;
+  /** the connection is gone */
+  ended(): void;
 }
 
 /**
@@ -304,6 +309,7 @@ export class ShmConnection extends ConnectionBase {
 
   protected override halt(): void {
     this.#reader?.ring.stop();
+    this.#broadcasts.stop();
   }
 
   protected hasUnread(): boolean {
@@ -372,7 +378,7 @@ export class ShmConnection extends ConnectionBase {
     this.#offered = undefined;
     this.#reader = undefined;
     this.#line.life.close();
-    for (const peer of this.#broadcastPeers.values()) peer.refused();
+    for (const peer of this.#broadcastPeers.values()) peer.ended();
     this.#broadcastPeers.clear();
     this.#drained?.();
     this.#settle();
@@ -422,7 +428,7 @@ export class ShmConnection extends ConnectionBase {
         this.#broadcasts.end(readBroadcastId(body, this.endpoint));
         break;
       case BROADCAST_READY:
-        this.#broadcastPeers.get(readBroadcastId(body, this.endpoint))?.ready();
+        readBroadcastId(body, this.endpoint);
         break;
       case BROADCAST_REFUSED:
         this.#broadcastPeers.get(readBroadcastId(body, this.endpoint))?.refused();
@@ -460,10 +466,10 @@ export class ShmConnection extends ConnectionBase {
 
   // --- broadcasts of this listener -----------------------------------------------------------------------
 
-  /** Hands the two descriptors of a broadcast to this subscriber; they are closed when sent. */
+  /** Hands the two descriptors of a broadcast to this subscriber. */
   sendBroadcast(id: number, offer: Uint8Array, fds: readonly number[], peer: BroadcastPeer): void {
     this.#broadcastPeers.set(id, peer);
-    this.#line.life.write(offer, fds);
+    this.#line.life.write(offer, fds, () => peer.sent());
   }
 
   endBroadcast(id: number, end: Uint8Array): void {
@@ -472,8 +478,8 @@ export class ShmConnection extends ConnectionBase {
   }
 
   /** Whether broadcasts can be written once for this subscriber too. */
-  get hasMemory(): boolean {
-    return this.#memory !== undefined;
+  get takesBroadcasts(): boolean {
+    return this.#memory !== undefined && (this.#features & FEATURE_BROADCAST) !== 0;
   }
 
   /** Wakes a subscriber that sleeps; for the broadcast that writes to it. */
@@ -715,7 +721,7 @@ export class ShmConnection extends ConnectionBase {
       const made = createChannelMemory(plan, this.#notify);
       this.#offered = made.memory;
       fd = made.fd;
-      this.#line.life.write(memoryMessage(plan), [fd]);
+      this.#line.life.write(memoryMessage(plan), [fd], () => closeFd(fd));
     } catch (error) {
       const reason = `memory could not be made: ${error instanceof Error ? error.message : String(error)}`;
       this.#line.life.write(memoryRefusedMessage(MEMORY_REFUSED_FOR_NOW, reason));
