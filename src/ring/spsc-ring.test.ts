@@ -110,6 +110,24 @@ describe('SpscRing', () => {
     }
   });
 
+  it('[shm-transport 13] carries more than 4 GiB', () => {
+    const { producer, consumer } = open({ capacityBytes: 1 << 20 });
+    const words = new Int32Array(producer.bytes.buffer, producer.bytes.byteOffset);
+    let carried = 0;
+    for (let i = 0; carried < 2 ** 32 + 2 ** 30; i++) {
+      const length = producer.maxRecordBytes - (i % 5000);
+      const at = producer.tryClaim(length);
+      words[at >> 2] = i;
+      producer.commit();
+      consumer.poll((_, offset, received) => {
+        assert.equal(received, length);
+        assert.equal(words[offset >> 2], i);
+        carried += received;
+      });
+    }
+    assert.equal(producer.usedBytes, 0);
+  });
+
   it('[shm-transport 24] claims, writes and reads in place', () => {
     const { producer, consumer, memory } = open();
     const at = producer.tryClaim(16, 7);
