@@ -1,0 +1,61 @@
+import { rmSync } from 'node:fs';
+
+/** The demo's processes besides the one that shows. */
+export type Role = 'sensor' | 'analyser';
+
+/** Its command line, as JSON. */
+export interface PartSpec {
+  readonly role: Role;
+  /** where names rendezvous, of this run alone; removed when the run is over */
+  readonly directory: string;
+  readonly generation: number;
+  /** host samples a second; 0: as fast as it goes */
+  readonly rate: number;
+}
+
+/** What a process of the demo says over the line to its parent. Samples and reports never travel here. */
+export type PartMessage =
+  | { readonly kind: 'ready'; readonly transport: string; readonly reason: string | undefined }
+  | { readonly kind: 'farewell'; readonly account: unknown }
+  | { readonly kind: 'failed'; readonly message: string };
+
+export const STOP = 'stop';
+export const SAMPLES_ENDPOINT = 'auto:samples';
+export const REPORTS_ENDPOINT = 'auto:analyser';
+
+/** Where the sensor leaves how many frames it has committed, so that it is known after a SIGKILL. */
+export function accountPath(directory: string, generation: number): string {
+  return `${directory}/sensor-${generation}.committed`;
+}
+
+export function tell(message: PartMessage): void {
+  if (process.connected) process.send?.(message);
+}
+
+/**
+ * Ends this process when its parent says so, or is gone: then there is nobody else to clean up.
+ *
+ * @param stop lets go of everything and gives the account of what was done
+ */
+export function obeyParent(directory: string, stop: () => Promise<unknown>): void {
+  let stopping = false;
+  const end = (orphaned: boolean): void => {
+    if (stopping) return;
+    stopping = true;
+    stop()
+      .then(
+        (account) => tell({ kind: 'farewell', account }),
+        (error: unknown) => tell({ kind: 'failed', message: String(error) }),
+      )
+      .finally(() => {
+        if (orphaned) rmSync(directory, { recursive: true, force: true });
+        if (process.connected) process.disconnect();
+      });
+  };
+  process.on('message', (message) => {
+    if (message === STOP) end(false);
+  });
+  process.once('disconnect', () => end(true));
+  // Ctrl-C reaches every process of the terminal; the parent decides what it means.
+  process.on('SIGINT', () => {});
+}
