@@ -5,12 +5,12 @@ import type { Connection } from '../../transport/index.ts';
 import { Analysis } from './analysis.ts';
 import { monotonicClock } from './clock.ts';
 import { analyserService } from './contract.ts';
-import { obeyParent, type PartSpec, REPORTS_ENDPOINT, SAMPLES_ENDPOINT, tell } from './part.ts';
+import { type ParentLine, type PartSpec, REPORTS_ENDPOINT, SAMPLES_ENDPOINT } from './part.ts';
 
 const MAX_BUSIEST = 100;
 
 /** The analyser's process: takes samples at one endpoint, answers calls at another. */
-export async function runAnalyser(spec: PartSpec): Promise<void> {
+export async function runAnalyser(spec: PartSpec, parent: ParentLine): Promise<void> {
   const context = new Context({ runtimeDirectory: spec.directory });
   const nowNs = monotonicClock();
   const analysis = new Analysis();
@@ -33,14 +33,13 @@ export async function runAnalyser(spec: PartSpec): Promise<void> {
     }
   };
   const accepting = accept();
-  obeyParent(spec.directory, async () => {
+  await parent.ready('', undefined, async () => {
     await samples.close();
     await accepting.catch(() => {});
     await Promise.all([...sensors].map((connection) => connection.close()));
     await stub.stop();
     return undefined;
   });
-  tell({ kind: 'ready', transport: '', reason: undefined });
 }
 
 function follow(connection: Connection, analysis: Analysis, nowNs: () => number): void {

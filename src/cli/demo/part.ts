@@ -33,29 +33,43 @@ export function tell(message: PartMessage): void {
 }
 
 /**
- * Ends this process when its parent says so, or is gone: then there is nobody else to clean up.
- *
- * @param stop lets go of everything and gives the account of what was done
+ * The line to the parent, there from the first moment: ends this process when its parent says so, or is gone. Then
+ * there is nobody else to clean up.
  */
-export function obeyParent(directory: string, stop: () => Promise<unknown>): void {
-  let stopping = false;
-  const end = (orphaned: boolean): void => {
-    if (stopping) return;
-    stopping = true;
-    stop()
-      .then(
-        (account) => tell({ kind: 'farewell', account }),
-        (error: unknown) => tell({ kind: 'failed', message: String(error) }),
-      )
-      .finally(() => {
-        if (orphaned) rmSync(directory, { recursive: true, force: true });
-        if (process.connected) process.disconnect();
-      });
-  };
-  process.on('message', (message) => {
-    if (message === STOP) end(false);
-  });
-  process.once('disconnect', () => end(true));
-  // Ctrl-C reaches every process of the terminal; the parent decides what it means.
-  process.on('SIGINT', () => {});
+export class ParentLine {
+  readonly #directory: string;
+  #stop: () => Promise<unknown> = async () => undefined;
+  #ending = false;
+
+  constructor(directory: string) {
+    this.#directory = directory;
+    process.on('message', (message) => {
+      if (message === STOP) void this.#end(false);
+    });
+    process.once('disconnect', () => void this.#end(true));
+    // Ctrl-C reaches every process of the terminal; the parent decides what it means.
+    process.on('SIGINT', () => {});
+  }
+
+  /** @param stop lets go of everything and gives the account of what was done */
+  async ready(transport: string, reason: string | undefined, stop: () => Promise<unknown>): Promise<void> {
+    this.#stop = stop;
+    if (this.#ending) await stop();
+    else tell({ kind: 'ready', transport, reason });
+  }
+
+  async #end(orphaned: boolean): Promise<void> {
+    if (this.#ending) return;
+    this.#ending = true;
+    try {
+      tell({ kind: 'farewell', account: await this.#stop() });
+    } catch (error) {
+      tell({ kind: 'failed', message: String(error) });
+    }
+    if (process.connected) process.disconnect();
+    if (orphaned) {
+      rmSync(this.#directory, { recursive: true, force: true });
+      process.exit(); // whatever was being opened meanwhile has nobody to serve
+    }
+  }
 }

@@ -5,7 +5,7 @@ import type { Connection } from '../../transport/index.ts';
 import { monotonicClock } from './clock.ts';
 import { HostSampler } from './host-sampler.ts';
 import { FrameKind, HOST_BYTES, PROCESS_BYTES } from './layout.ts';
-import { accountPath, obeyParent, type PartSpec, SAMPLES_ENDPOINT, tell } from './part.ts';
+import { accountPath, type ParentLine, type PartSpec, SAMPLES_ENDPOINT } from './part.ts';
 import { type ProcessSample, ProcessTable } from './process-table.ts';
 import { SampleWriter } from './sample-writer.ts';
 
@@ -98,12 +98,11 @@ class Sensor {
 }
 
 /** The sensor's process. */
-export async function runSensor(spec: PartSpec): Promise<void> {
+export async function runSensor(spec: PartSpec, parent: ParentLine): Promise<void> {
   const context = new Context({ runtimeDirectory: spec.directory });
   const connection = await connect(SAMPLES_ENDPOINT, { context });
   const sensor = new Sensor(connection, spec);
-  obeyParent(spec.directory, () => sensor.stop());
   const { active, fallbackReason } = connection.stats;
-  tell({ kind: 'ready', transport: active, reason: fallbackReason });
   sensor.run();
+  await parent.ready(active, fallbackReason, () => sensor.stop());
 }
