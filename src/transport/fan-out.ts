@@ -144,6 +144,11 @@ export class FanOut implements Broadcast {
     connection.destroy(new TendonError('QUEUE_FULL', message, { queue: 'broadcast', limit: 0 }));
   }
 
+  /** Whether everybody has taken the last frame, so that `offer` takes the next. */
+  ready(): boolean {
+    return this.#catchUp();
+  }
+
   /** Gives the held frame to those who have not taken it. @returns whether everybody has it now */
   #catchUp(): boolean {
     const held = this.#held;
