@@ -2,7 +2,7 @@ import { openSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { SpscConsumer, SpscProducer } from '../../../ring/index.ts';
 import type { MessageSink, MessageSource } from '../message.ts';
-import { batchOf, pollWindow, turn } from '../polling.ts';
+import { batchOf, MEMORY_SPINS, pollWindow, turn } from '../polling.ts';
 import type {
   ActorContext,
   Face,
@@ -15,7 +15,6 @@ import type {
 
 /** As the channel's default; a record is at most a quarter of it, so messages of 1 MiB get a larger one. */
 const CAPACITY_BYTES = 1 << 20;
-const SPINS = 1000;
 const MESSAGE_KIND = 1;
 
 interface Rings {
@@ -77,7 +76,7 @@ class CopyingSender implements Sender {
       producer.cork();
       for (let left = batch; left > 0 && !source.done; left -= 1) {
         source.write(message, 0);
-        for (let spins = 0; producer.offer(message) < 0; spins += 1) if (spins >= SPINS) await turn();
+        for (let spins = 0; producer.offer(message) < 0; spins += 1) if (spins >= MEMORY_SPINS) await turn();
       }
       producer.uncork();
     }
@@ -100,7 +99,7 @@ class InPlaceSender implements Sender {
       for (let left = batch; left > 0 && !source.done; left -= 1) {
         let at = producer.tryClaim(bytes, MESSAGE_KIND);
         for (let spins = 0; at < 0; spins += 1) {
-          if (spins >= SPINS) await turn();
+          if (spins >= MEMORY_SPINS) await turn();
           at = producer.tryClaim(bytes, MESSAGE_KIND);
         }
         source.write(producer.bytes, at);
@@ -121,7 +120,7 @@ class PollingReceiver implements Receiver {
   receiveAll(sink: MessageSink): Promise<void> {
     const consumer = this.#consumer;
     const handler: MessageHandler = (bytes, offset, length) => sink.accept(bytes, offset, length);
-    return pollWindow(() => consumer.poll(handler, 256), sink, SPINS);
+    return pollWindow(() => consumer.poll(handler, 256), sink, MEMORY_SPINS);
   }
 }
 

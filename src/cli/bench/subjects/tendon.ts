@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { Context } from '../../../core/index.ts';
 import type { Connection, Listener, Transport } from '../../../transport/index.ts';
 import type { MessageSink, MessageSource } from '../message.ts';
-import { batchOf, pollWindow, turn } from '../polling.ts';
+import { batchOf, MEMORY_SPINS, pollWindow, turn } from '../polling.ts';
 import type {
   ActorContext,
   Duplex,
@@ -81,13 +81,17 @@ class OfferingSender implements Sender {
       connection.cork();
       for (let left = batch; left > 0 && !source.done; left -= 1) {
         source.write(message, 0);
-        if (connection.offer(message) < 0) await this.#offerAgain(message);
+        if (connection.offer(message) >= 0) continue;
+        await this.#offerAgain(message);
+        break;
       }
       connection.uncork();
     }
   }
 
+  /** What was gathered goes out before anybody waits for room. */
   async #offerAgain(message: Uint8Array): Promise<void> {
+    this.#connection.uncork();
     for (let spins = 0; spins < this.#spins; spins += 1) {
       if (this.#connection.offer(message) >= 0) return;
     }
@@ -223,7 +227,7 @@ function faces(way: Way): Pick<Subject, 'oneWay' | 'duplex' | 'dial'> {
 const shmWay: Way = {
   load: async () => (await import('../../../transport/shm/index.ts')).shmTransport,
   endpoint: () => 'shm:bench',
-  spins: 1000,
+  spins: MEMORY_SPINS,
 };
 
 /** A frame is claimed whole: it must fit a record, which 1 MiB does not in a ring of the default size. */
