@@ -51,7 +51,10 @@ function findHeaders(temporary) {
   } catch (error) {
     throw new Unavailable(
       `the headers of Node ${major} are neither beside ${process.execPath} nor to be had from the registry ` +
-        `package ${name} (${String(error.stderr ?? error.message).trim().split('\n').at(-1)})`,
+        `package ${name} (${String(error.stderr ?? error.message)
+          .trim()
+          .split('\n')
+          .at(-1)})`,
     );
   }
   const unpacked = join(temporary, 'package');
@@ -84,7 +87,8 @@ function requireTool(names, purpose) {
 
 function build() {
   if (process.env['TENDON_SKIP_ADDON'] === '1') throw new Unavailable('TENDON_SKIP_ADDON is set');
-  if (process.platform !== 'linux') throw new Unavailable(`shared memory needs Linux, this is ${process.platform}`);
+  if (process.platform !== 'linux')
+    throw new Unavailable(`shared memory needs Linux, this is ${process.platform}`);
   if (prebuiltFits()) return;
   requireTool([process.env['CXX'] ?? 'c++', 'g++', 'clang++'], 'C++ compiler');
   requireTool(['make'], 'make');
@@ -111,5 +115,7 @@ try {
   build();
 } catch (error) {
   const reason = error instanceof Unavailable ? error.message : `the build of the addon broke off: ${error}`;
-  console.warn(`tendon: without shared memory, over Unix sockets only: ${reason}. To get the addon: ${REMEDY}`);
+  console.warn(
+    `tendon: without shared memory, over Unix sockets only: ${reason}. To get the addon: ${REMEDY}`,
+  );
 }

@@ -40,6 +40,15 @@ async function turns(count: number): Promise<void> {
 }
 
 describe('Poller', () => {
+  it('does not spin for an agent that the event loop wakes', async () => {
+    const poller = new Poller({ spinMs: 60_000 });
+    const agent = new Scripted();
+    poller.add(Object.assign(agent, { parksAtOnce: true }));
+    await turns(3);
+    assert.equal(poller.activeAgents, 0);
+    assert.equal(agent.parks, 1);
+  });
+
   it('parks an agent without work and wakes it again', async () => {
     const poller = new Poller({ spinMs: 0 });
     const agent = new Scripted();

@@ -9,6 +9,11 @@ import { durationOption, refuseUnknownOptions } from './options.ts';
 export interface Agent {
   /** For people: shown in errors and diagnostics. */
   readonly name: string;
+  /**
+   * The event loop itself wakes this agent, at no cost (a socket of Node's): it parks as soon as it is idle, since
+   * spinning would only take the time of others. Default: it is polled for `spinMs` first.
+   */
+  readonly parksAtOnce?: boolean;
   /** Does a bounded piece of work and says how much it was; 0 when there was nothing to do. */
   doWork(): number;
   /**
@@ -130,7 +135,7 @@ export class Poller {
 
   /** An agent without work spins on for `spinMs`, then sleeps unless work came in between. */
   #idle(duty: Duty): void {
-    if (this.#spinMs > 0) {
+    if (this.#spinMs > 0 && duty.agent.parksAtOnce !== true) {
       const turns = duty.idleTurns++;
       if (turns % TURNS_PER_CLOCK_READ !== 0) return;
       const now = this.#clock.nowMs();

@@ -2,6 +2,7 @@ import { Poller } from './agent.ts';
 import { type Clock, SYSTEM_CLOCK } from './clock.ts';
 import { type Logger, SILENT_LOGGER } from './logger.ts';
 import { refuseUnknownOptions } from './options.ts';
+import { TimerWheel } from './timer-wheel.ts';
 
 export interface ContextOptions {
   /** Turns the duty cycles of this thread; a new one when absent. */
@@ -27,6 +28,7 @@ export class Context {
   /** Who listens inside this process, by endpoint. */
   readonly registry: Map<string, unknown> = new Map();
   readonly #said = new Set<string>();
+  #deadlines: TimerWheel | undefined = undefined;
 
   constructor(options: ContextOptions = {}) {
     refuseUnknownOptions('Context', options, ['poller', 'runtimeDirectory', 'clock', 'logger']);
@@ -34,6 +36,12 @@ export class Context {
     this.poller = options.poller ?? new Poller({ clock: this.clock });
     this.runtimeDirectory = options.runtimeDirectory;
     this.logger = options.logger ?? SILENT_LOGGER;
+  }
+
+  /** The deadlines of this thread, by `clock`; made when first asked for. */
+  get deadlines(): TimerWheel {
+    this.#deadlines ??= new TimerWheel(this.clock);
+    return this.#deadlines;
   }
 
   /** True the first time a `topic` is asked for: what should be said once is said once a context. */

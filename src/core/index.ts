@@ -25,3 +25,4 @@ export {
   refuseUnknownOptions,
 } from './options.ts';
 export { BACK_PRESSURED, CLOSED } from './outcomes.ts';
+export { TimerWheel, WheelTimer } from './timer-wheel.ts';

@@ -114,15 +114,14 @@ export class EnvelopeReader {
   /** by flag bit: where the block's body starts, from the frame's start, and its bytes */
   readonly #bodyStarts: Int32Array;
   readonly #bodyBytes: Int32Array;
+  /** call id, remaining milliseconds, method id: in fields, u32 above 2^31 would cost an object each, every wrap */
+  readonly #words: Uint32Array;
   #bytes: Uint8Array;
   #view: DataView;
   #offset: number;
   #length: number;
   #low: number;
   #flags: number;
-  #callId: number;
-  #remainingMs: number;
-  #methodId: number;
   #headerBytes: number;
 
   constructor(options: EnvelopeReaderOptions = {}) {
@@ -136,15 +135,13 @@ export class EnvelopeReader {
     this.#knownExtensions = [...(options.knownExtensions ?? ENVELOPE_READER_DEFAULTS.knownExtensions)];
     this.#bodyStarts = new Int32Array(BLOCK_COUNT);
     this.#bodyBytes = new Int32Array(BLOCK_COUNT);
+    this.#words = new Uint32Array(3);
     this.#bytes = new Uint8Array(0);
     this.#view = new DataView(this.#bytes.buffer);
     this.#offset = 0;
     this.#length = 0;
     this.#low = 0;
     this.#flags = 0;
-    this.#callId = 0;
-    this.#remainingMs = 0;
-    this.#methodId = 0;
     this.#headerBytes = 0;
   }
 
@@ -169,9 +166,9 @@ export class EnvelopeReader {
     this.#length = length;
     this.#low = word & 0xffff;
     this.#flags = flags;
-    this.#callId = view.getUint32(offset + CALL_ID_OFFSET, true);
-    this.#remainingMs = view.getUint32(offset + REMAINING_OFFSET, true);
-    this.#methodId = view.getUint32(offset + METHOD_ID_OFFSET, true);
+    this.#words[0] = view.getUint32(offset + CALL_ID_OFFSET, true);
+    this.#words[1] = view.getUint32(offset + REMAINING_OFFSET, true);
+    this.#words[2] = view.getUint32(offset + METHOD_ID_OFFSET, true);
     this.#headerBytes = BASE_BYTES;
     const version = (word >>> VERSION_SHIFT) & VERSION_MASK;
     if (version !== ENVELOPE_VERSION) refuseVersion(version);
@@ -198,15 +195,15 @@ export class EnvelopeReader {
   }
   /** u32 */
   get callId(): number {
-    return this.#callId;
+    return this.#words[0]!;
   }
   /** u32 milliseconds; 0: no deadline */
   get remainingMs(): number {
-    return this.#remainingMs;
+    return this.#words[1]!;
   }
   /** u32 */
   get methodId(): number {
-    return this.#methodId;
+    return this.#words[2]!;
   }
   /** Bytes before the payload: base and blocks, a multiple of 8. */
   get headerBytes(): number {

@@ -1,6 +1,13 @@
 export { AtomicFlag } from './atomic-flag.ts';
 export { type AsyncWaitOptions, BLOCKING_DEFAULTS, type BlockingOptions } from './blocking.ts';
 export {
+  type BufferClassOptions,
+  type BufferClassStats,
+  BufferLoan,
+  type BufferPool,
+  type BufferPoolStats,
+} from './buffer-pool.ts';
+export {
   COUNTER_TABLE_DEFAULTS,
   Counter,
   type CounterId,
@@ -9,6 +16,7 @@ export {
   CounterTable,
   type CounterTableOptions,
 } from './counter-table.ts';
+export { HeapPool, type HeapPoolOptions } from './heap-pool.ts';
 export { alignUp, CACHE_LINE_BYTES, WORD_BYTES } from './layout.ts';
 export {
   OwnerCells,
@@ -19,6 +27,7 @@ export {
   threadLiveness,
 } from './owner.ts';
 export { READ_WRITE_LOCK_DEFAULTS, ReadWriteLock, type ReadWriteLockOptions } from './read-write-lock.ts';
+export { RegionPool, type RegionPoolOptions } from './region-pool.ts';
 export { SEMAPHORE_DEFAULTS, Semaphore, type SemaphoreOptions } from './semaphore.ts';
 export { SeqLock } from './seq-lock.ts';
 export {

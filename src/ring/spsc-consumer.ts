@@ -113,11 +113,11 @@ export class SpscConsumer {
           head = this.#skipPad(head, tail, length, kind);
           continue;
         }
-        const next = (head + ((length + RECORD_ROUND) & RECORD_MASK)) | 0;
-        if (((tail - next) | 0) < 0 || next - head + at > mask + 1) corrupt('record length', length);
+        const size = (length + RECORD_ROUND) & RECORD_MASK;
+        if (((tail - head) | 0) < size || at + size > mask + 1) corrupt('record length', length);
         // Only what earlier handlers have left goes back: this record's bytes are still in use.
         if (((head - this.#released) | 0) >= releaseBytes) this.#release(head);
-        head = next;
+        head = (head + size) | 0;
         count++;
         handler(bytes, at + HEADER_BYTES, length, kind);
         if (this.#state !== POLLING) break;
@@ -161,9 +161,9 @@ export class SpscConsumer {
         this.#peekEnd = head;
         continue;
       }
-      const next = (head + ((length + RECORD_ROUND) & RECORD_MASK)) | 0;
-      if (((tail - next) | 0) < 0 || next - head + at > this.capacityBytes) corrupt('record length', length);
-      this.#peekEnd = next;
+      const size = (length + RECORD_ROUND) & RECORD_MASK;
+      if (((tail - head) | 0) < size || at + size > this.capacityBytes) corrupt('record length', length);
+      this.#peekEnd = (head + size) | 0;
       this.#peekLength = length;
       this.#peekKind = kind;
       return at + HEADER_BYTES;

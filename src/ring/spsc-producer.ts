@@ -1,5 +1,5 @@
 import { BACK_PRESSURED, CLOSED, TendonError } from '../core/index.ts';
-import { copyBytes } from './copy.ts';
+import { copyIntoRecord } from './copy.ts';
 import { corrupt, misuse, recordRefused } from './failures.ts';
 import {
   CONSUMER_PARKED_WORD,
@@ -144,7 +144,7 @@ export class SpscProducer {
     }
     const at = this.tryClaim(length, kind);
     if (at < 0) return at;
-    copyBytes(this.bytes, at, source, offset, length);
+    copyIntoRecord(this.bytes, this.#words, SPSC_DATA_WORD, at, source, offset, length);
     this.commit();
     return at;
   }

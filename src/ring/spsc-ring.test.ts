@@ -394,6 +394,18 @@ describe('SpscRing', () => {
     }
   });
 
+  it('[shm-transport 18] reports a record that would reach beyond the data where positions wrap (seed -610712424)', () => {
+    const { producer, consumer, words } = open({ initialPosition: 2 ** 31 - KIB4 });
+    for (let i = 0; i < 3; i++) producer.offer(bytesOf(1016));
+    producer.offer(bytesOf(936));
+    take(consumer);
+    producer.offer(bytesOf(40)); // its header lies 80 bytes before the end, its neighbour after the wrap
+    producer.offer(bytesOf(40));
+    words[SPSC_DATA_WORD + (KIB4 - 80) / 4] = 80;
+    assert.throws(() => take(consumer), { code: 'REGION_CORRUPT' });
+    assert.throws(() => consumer.peek(), { code: 'REGION_CORRUPT' });
+  });
+
   it('refuses memory that is too small, misaligned offsets, odd capacities and unknown options', () => {
     const memory = new ArrayBuffer(SpscRing.bytesNeeded(KIB4) + 128);
     const refused = (options: object) =>

@@ -60,12 +60,12 @@ export abstract class ConnectionBase implements Connection {
   #consumer: FrameHandler | undefined = undefined;
   #iterator: FrameIterator | undefined = undefined;
   #ended = false;
-  /** `pollFrames` is on the stack: handlers hold views of memory that must not go yet */
-  #polling = false;
-  #released = false;
   #endReason: TendonError | undefined = undefined;
   #duty: AgentHandle | undefined = undefined;
   #closing: Promise<void> | undefined = undefined;
+  /** a handler of ours is on the stack: memory it looks at must stay, and polling again would tear its frame */
+  #polling = false;
+  #released = false;
 
   protected constructor(identity: ConnectionIdentity, options: ResolvedConnectionOptions) {
     this.endpoint = identity.endpoint;
@@ -93,13 +93,18 @@ export abstract class ConnectionBase implements Connection {
   protected abstract pollFrames(handler: FrameHandler, limit: number): number;
   /** True while there are received frames (or parts of some) that `pollFrames` has not handed over. */
   protected abstract hasUnread(): boolean;
+  /** The connection was destroyed by a handler that `pollFrames` is calling: hand over nothing more. */
+  protected halt(): void {}
   /**
-   * Writes what fits of a frame, starting `from` bytes into it.
+   * Writes what fits of a frame, starting `from` bytes into it. Also called while the connection is draining.
    *
+   * @param held the bytes do not change until the frame is complete or the connection is released, so they may
+   *   be referred to instead of copied; otherwise what was not written is not kept
    * @returns how many of its bytes are written now; `bytes.length` when the frame is complete. BACK_PRESSURED
    *   when none of it could be written yet.
+   * @throws TendonError STATE_INVALID while a claim is open
    */
-  protected abstract writeSome(bytes: Uint8Array, from: number): number;
+  protected abstract writeSome(bytes: Uint8Array, from: number, held: boolean): number;
   /**
    * Arranges that `wake` is called once when frames may be polled (`readable`) or written (`writable`).
    * Answers false, with nothing armed, when that is so already.
@@ -108,10 +113,12 @@ export abstract class ConnectionBase implements Connection {
   protected abstract disarm(): void;
   /** Tells the peer that nothing more follows, and flushes; resolves when the system has taken all. */
   protected abstract shutdown(): Promise<void>;
-  /** The connection was destroyed by a handler: hand over nothing more in this `pollFrames`. */
-  protected stopPolling(): void {}
   /** Frees every resource; called once, last, never from within `pollFrames`. */
   protected abstract release(): void;
+  /** Whether polling on for a while beats being woken; not where the event loop watches the descriptor anyway. */
+  protected get spins(): boolean {
+    return true;
+  }
   /** what carries outgoing frames, for `stats.active` */
   protected abstract get active(): string;
   protected get fallbackCount(): number {
@@ -150,6 +157,7 @@ export abstract class ConnectionBase implements Connection {
 
   poll(handler: FrameHandler, limit = FRAMES_PER_CYCLE): number {
     if (this.#receiver !== POLLER) this.#own(POLLER);
+    if (this.#state === 'closed') return 0;
     return this.#poll(handler, limit);
   }
 
@@ -165,7 +173,12 @@ export abstract class ConnectionBase implements Connection {
     if (!this.sendable) return Promise.reject(this.#endedError());
     const signal = options?.signal;
     if (this.sends.waiting === 0 && !signal?.aborted) {
-      const written = this.writeSome(bytes, 0);
+      let written: number;
+      try {
+        written = this.writeSome(bytes, 0, signal === undefined);
+      } catch (error) {
+        return Promise.reject(error);
+      }
       if (written === bytes.length) return SENT;
       if (!this.sendable) return Promise.reject(this.#endedError());
       this.backPressured++;
@@ -181,7 +194,9 @@ export abstract class ConnectionBase implements Connection {
       [Symbol.asyncIterator]: () => {
         this.#own(ITERATOR);
         const iterator = new FrameIterator(options, {
-          poll: (handler, limit) => this.#poll(handler, limit),
+          poll: (handler, limit) => {
+            return this.#state === 'closed' ? 0 : this.#poll(handler, limit);
+          },
           get ended() {
             return connection.#ended && (connection.#state === 'closed' || !connection.hasUnread());
           },
@@ -286,35 +301,25 @@ export abstract class ConnectionBase implements Connection {
 
   // --- within --------------------------------------------------------------------------------------------
 
-  #poll(handler: FrameHandler, limit: number): number {
-    if (this.#state === 'closed') return 0;
-    const nested = this.#polling;
-    this.#polling = true;
-    try {
-      return this.pollFrames(handler, limit);
-    } finally {
-      this.#polling = nested;
-      if (this.#ended && !nested) this.#afterEnd();
-    }
-  }
-
-  /** What had to wait until no handler was at work on memory that is about to go. */
-  #afterEnd(): void {
-    if (this.#state !== 'closed') this.#settleEnd();
-    else if (!this.#released) this.#release();
-  }
-
-  #release(): void {
-    this.#released = true;
-    this.release();
-  }
-
   #own(receiver: Receiver): void {
     if (this.#receiver === receiver && receiver === POLLER) return;
     if (this.#receiver !== NOBODY) {
       throw this.misuse(`the receiving side already belongs to ${this.#receiver}, which came first`);
     }
     this.#receiver = receiver;
+  }
+
+  /** Every way of receiving ends here; nothing is released while a handler is on the stack. */
+  #poll(handler: FrameHandler, limit: number): number {
+    if (this.#polling) throw this.misuse('a handler may not poll the connection that is calling it');
+    this.#polling = true;
+    try {
+      return this.pollFrames(handler, limit);
+    } finally {
+      this.#polling = false;
+      if (this.#state === 'closed') this.#letGo();
+      else if (this.#ended) this.#settleEnd();
+    }
   }
 
   /** Starts (or wakes) the duty cycle that serves those who wait. */
@@ -326,6 +331,7 @@ export abstract class ConnectionBase implements Connection {
     }
     this.#duty = this.#context.poller.add({
       name: `connection ${this.endpoint}`,
+      parksAtOnce: !this.spins,
       doWork: () => this.#doWork(),
       park: (wake) => {
         const readable = this.#consumer !== undefined || this.#iterator?.waiting === true;
@@ -365,6 +371,7 @@ export abstract class ConnectionBase implements Connection {
     } else if (this.#iterator?.waiting === true) {
       work += this.#iterator.serve();
     }
+    if (this.#ended) this.#settleEnd();
     return work;
   }
 
@@ -373,8 +380,8 @@ export abstract class ConnectionBase implements Connection {
     let work = 0;
     for (let head = this.sends.head; head !== undefined; head = this.sends.head) {
       const before = head.written;
-      const written = this.writeSome(head.bytes, before);
-      if (!this.sendable) break;
+      const written = this.writeSome(head.bytes, before, head.signal === undefined);
+      if (this.#ended) break;
       if (written === head.bytes.length) {
         this.sends.complete();
         work++;
@@ -397,6 +404,7 @@ export abstract class ConnectionBase implements Connection {
 
   async #close(): Promise<void> {
     if (this.#state === 'closed') return;
+    this.sendable = false; // for new frames; what waits in `sends` still leaves
     if (this.#state !== 'draining') this.#setState('draining', undefined);
     let timer: ClockTimer | undefined;
     const timeout = new Promise<void>((resolve) => {
@@ -404,7 +412,6 @@ export abstract class ConnectionBase implements Connection {
     });
     try {
       if (this.sends.waiting > 0) await Promise.race([this.sends.idle(), timeout]);
-      this.sendable = false;
       if (this.#state !== ('closed' as ConnectionState)) await Promise.race([this.shutdown(), timeout]);
     } finally {
       timer?.cancel();
@@ -428,11 +435,18 @@ export abstract class ConnectionBase implements Connection {
     this.sendable = false;
     this.#duty?.remove();
     this.#state = 'closed';
-    if (this.#polling) this.stopPolling();
-    else this.#release();
     this.sends.failAll(this.#endedError());
-    this.#iterator?.serve();
+    if (this.#polling) this.halt();
+    else this.#letGo();
     this.events.emit('state', 'closed', reason);
+  }
+
+  /** After `#finish`, once no handler is on the stack. */
+  #letGo(): void {
+    if (this.#released) return;
+    this.#released = true;
+    this.release();
+    this.#iterator?.serve();
   }
 
   #setState(state: ConnectionState, reason: TendonError | undefined): void {

@@ -230,7 +230,7 @@ export interface ListenOptions extends ConnectionOptions {
   readonly backlog?: number;
   /** how long a peer may take for its handshake, in ms; 1000 */
   readonly handshakeTimeoutMs?: number;
-  /** handshakes under way at once; further peers are refused; 64 */
+  /** handshakes under way at once; 64. A further peer takes the place of the one that kept silent for longest. */
   readonly maxHandshakes?: number;
 }
 

@@ -7,6 +7,7 @@ import {
   TendonError,
 } from '../core/index.ts';
 import type { Broadcast, BroadcastOptions, Connection, SlowSubscriberPolicy } from './contract.ts';
+import { copyOf } from './copy.ts';
 
 export const BROADCAST_DEFAULTS = { slow: 'wait', ringBytes: 1 << 20 } as const;
 
@@ -134,7 +135,7 @@ export class FanOut implements Broadcast {
       this.#dropped++;
       if (this.#slow === 'disconnect') this.#disconnect(connection);
     }
-    if (this.#behind.size > 0) this.#held = bytes.slice(offset, offset + length);
+    if (this.#behind.size > 0) this.#held = copyOf(bytes, offset, length);
   }
 
   #disconnect(connection: Connection): void {

@@ -1,5 +1,6 @@
 import { abortedError, integerOption, refuseUnknownOptions, type TendonError } from '../core/index.ts';
 import type { FrameHandler, ReceiveOptions } from './contract.ts';
+import { copyOf } from './copy.ts';
 
 /** What the iterator needs of its connection. */
 export interface FrameSource {
@@ -77,6 +78,7 @@ export class FrameIterator implements AsyncIterator<readonly Uint8Array[], undef
   serve(): number {
     if (!this.waiting) return 0;
     const batch = this.#collect();
+    if (!this.waiting) return 1; // polling ended the connection, and that has served us already
     const resolve = this.#resolve;
     const reject = this.#reject;
     if (batch !== undefined) {
@@ -107,7 +109,7 @@ export class FrameIterator implements AsyncIterator<readonly Uint8Array[], undef
   }
 
   readonly #keep = (bytes: Uint8Array, offset: number, length: number): void => {
-    this.#batch.push(bytes.slice(offset, offset + length));
+    this.#batch.push(copyOf(bytes, offset, length));
     this.#batchBytes += length;
   };
 

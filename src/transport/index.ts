@@ -18,6 +18,7 @@ export type {
   SlowSubscriberPolicy,
   Transport,
 } from './contract.ts';
+export { copyOf } from './copy.ts';
 export { ENDPOINT_SCHEMES, type Endpoint, hostEndpoint, parseEndpoint } from './endpoint.ts';
 export {
   BROADCAST_DEFAULTS,

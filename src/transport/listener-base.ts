@@ -30,6 +30,11 @@ export abstract class ListenerBase implements Listener {
     return this.#closing !== undefined;
   }
 
+  /** Whether `deliver` would take a connection now: a transport that can asks before it answers the peer. */
+  protected get hasRoom(): boolean {
+    return !this.closed && (this.#waiters.length > 0 || this.#ready.length < this.#backlog);
+  }
+
   /** Hands a connection that is open to the program, or refuses it when too many wait. */
   protected deliver(connection: Connection): void {
     const waiter = this.#waiters.shift();

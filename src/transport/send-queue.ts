@@ -1,4 +1,5 @@
 import { abortedError, TendonError } from '../core/index.ts';
+import { copyOf } from './copy.ts';
 
 /** A `send` that waits for room. */
 export interface QueuedSend {
@@ -87,7 +88,7 @@ export class SendQueue {
     entry.settled = true;
     if (entry.written > 0) {
       // A frame cannot be taken back half-way: its rest leaves from a copy, since the caller may reuse its bytes.
-      entry.bytes = entry.bytes.slice();
+      entry.bytes = copyOf(entry.bytes);
     } else {
       const index = this.#queue.indexOf(entry, this.#first);
       if (index >= 0) {

@@ -89,6 +89,13 @@ describe('the judge', () => {
     const member = (target: string): string[] =>
       judgeImports(at('src/transport/shm/channel.ts', `import { a } from '../../${target}/index.ts';`));
     for (const target of ['core', 'os', 'memory', 'ring', 'transport']) assertNone(member(target));
+    assertNone(
+      judgeImports(at('src/transport/shm/channel.ts', "import { Base } from '../connection-base.ts';")),
+    );
+    complains(
+      judgeImports(at('src/rpc/stub.ts', "import { Base } from '../transport/connection-base.ts';")),
+      /reaches past src\/transport\/index.ts/,
+    );
     complains(member('transport/tcp'), /transport\/shm must not import transport\/tcp/);
     complains(
       judgeImports(at('src/transport/tcp/link.ts', "import { a } from '../../ring/index.ts';")),
@@ -158,7 +165,9 @@ describe('the judge', () => {
     assertNone(judgeSync(text('// SYNC(ring.tail) release: a', '// SYNC(ring.tail) acquire: b')));
     complains(judgeSync(text('// SYNC(ring.tail) release')), /has no acquire/);
     complains(judgeSync(text('// SYNC(ring.tail) acquire')), /has no release/);
-    complains(judgeSync(text('// SYNC(ring.tail) publishes')), /neither release nor acquire/);
+    complains(judgeSync(text('// SYNC(ring.tail) publishes')), /says neither release/);
+    assertNone(judgeSync(text('// SYNC(parked) fence', '// SYNC(parked) fence')));
+    complains(judgeSync(text('// SYNC(parked) fence')), /has no other side/);
   });
   it('finds ids without tests and tests without ids', () => {
     const page = [{ path: 'ring.md', text: '[RING-1] A reader MUST.\n[RING-2] A writer MUST.' }];

@@ -48,7 +48,8 @@ function judgeInternal(source: Source, { target, specifier, line }: Import, comp
       complaints.push(`${where}: ${to} is no folder of the architecture`);
     else if (!mayImport(from, to)) complaints.push(`${where}: ${from} must not import ${to}`);
     const door = to === 'index.ts' ? 'src/index.ts' : `src/${to}/index.ts`;
-    if (target !== door) complaints.push(`${where} reaches past ${door} for ${target}`);
+    const inside = familyOf(from) === to; // a member stands inside its family's folder, siblings are behind their doors
+    if (target !== door && !inside) complaints.push(`${where} reaches past ${door} for ${target}`);
   }
   for (const [one, other] of STRANGERS) {
     const crosses = (a: string, b: string): boolean =>
@@ -155,27 +156,32 @@ export function judgeShape(source: Source): string[] {
   return complaints;
 }
 
-/** Every `SYNC(name) release` has its `SYNC(name) acquire`, and the other way round. Native sources count too. */
+/**
+ * Every `SYNC(name) release` has its `SYNC(name) acquire`, and the other way round. Native sources count too.
+ * `SYNC(name) fence` marks a side that stores its own word and then loads the other's: there are two of them at least.
+ */
 export function judgeSync(files: readonly { readonly path: string; readonly text: string }[]): string[] {
-  const sides = new Map<string, { release: string[]; acquire: string[] }>();
+  const places = new Map<string, { release: string[]; acquire: string[]; fence: string[] }>();
   const complaints: string[] = [];
   for (const { path, text } of files) {
     for (const match of text.matchAll(/SYNC\(([^)\n]*)\)\s*([a-z][a-z-]*)?/g)) {
       const [, name = '', side = ''] = match;
-      const line = text.slice(0, match.index).split('\n').length;
-      if (!['release', 'acquire', 'acquire-release'].includes(side)) {
-        complaints.push(`${path}:${line}: SYNC(${name}) says neither release nor acquire`);
-        continue;
+      const place = `${path}:${text.slice(0, match.index).split('\n').length}`;
+      const sides = side === 'acquire-release' ? ['acquire', 'release'] : [side];
+      const entry = places.get(name) ?? { release: [], acquire: [], fence: [] };
+      for (const one of sides) {
+        if (one === 'release' || one === 'acquire' || one === 'fence') entry[one].push(place);
+        else complaints.push(`${place}: SYNC(${name}) says neither release, acquire nor fence`);
       }
-      const entry = sides.get(name) ?? { release: [], acquire: [] };
-      sides.set(name, entry);
-      if (side !== 'acquire') entry.release.push(`${path}:${line}`);
-      if (side !== 'release') entry.acquire.push(`${path}:${line}`);
+      if (sides.some((one) => one in entry)) places.set(name, entry);
     }
   }
-  for (const [name, { release, acquire }] of sides) {
-    if (acquire.length === 0) complaints.push(`SYNC(${name}) release at ${release[0]} has no acquire`);
-    if (release.length === 0) complaints.push(`SYNC(${name}) acquire at ${acquire[0]} has no release`);
+  for (const [name, { release, acquire, fence }] of places) {
+    if (release.length > 0 && acquire.length === 0)
+      complaints.push(`SYNC(${name}) release at ${release[0]} has no acquire`);
+    if (acquire.length > 0 && release.length === 0)
+      complaints.push(`SYNC(${name}) acquire at ${acquire[0]} has no release`);
+    if (fence.length === 1) complaints.push(`SYNC(${name}) fence at ${fence[0]} has no other side`);
   }
   return complaints;
 }

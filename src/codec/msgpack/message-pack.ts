@@ -1,7 +1,7 @@
 import { loadOptional } from '../../core/index.ts';
 import { CODEC_IDS, type Codec } from '../codec.ts';
 import { ownBytes, requireExtent, undecodable, unencodable } from '../failure.ts';
-import { Walk } from './walk.ts';
+import { asBinaries, Walk } from './walk.ts';
 
 /**
  * MessagePack through the optional package `msgpackr`.
@@ -31,7 +31,7 @@ export async function messagePackCodec(): Promise<Codec> {
     }
     const position = walk.check(bytes);
     if (position >= 0) unencodable('msgpack', `the value has no MessagePack (${walk.problem})`);
-    return bytes;
+    return walk.byteArrays.length === 0 ? bytes : asBinaries(bytes, walk.byteArrays);
   };
 
   return {

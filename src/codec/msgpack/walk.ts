@@ -14,6 +14,7 @@ export const MAX_DEPTH = 512;
 const TIMESTAMP = 0xff; // -1
 const UNDEFINED = 0x00;
 const TYPED_ARRAY = 0x74;
+const UINT8_ARRAY = 1;
 /** Bytes of an element by the code in a typed array's first byte; 16 is an ArrayBuffer. */
 const ELEMENT_BYTES: readonly number[] = [1, 1, 1, 2, 2, 4, 4, 4, 8, 8, 8, 0, 0, 0, 0, 0, 1];
 
@@ -22,6 +23,8 @@ const PROTO = Buffer.from('__proto__');
 export class Walk {
   /** What is wrong at the position that `check` returned. */
   problem: string;
+  /** Where the library wrote a Uint8Array as an extension, in order; `asBinaries` makes them what everybody reads. */
+  readonly byteArrays: number[];
   readonly #remaining: Float64Array;
   readonly #isMap: Uint8Array;
   #bytes: Uint8Array;
@@ -29,9 +32,11 @@ export class Walk {
   #end: number;
   #at: number;
   #openedMap: boolean;
+  #sawByteArray: boolean;
 
   constructor() {
     this.problem = '';
+    this.byteArrays = [];
     this.#remaining = new Float64Array(MAX_DEPTH + 1);
     this.#isMap = new Uint8Array(MAX_DEPTH + 1);
     this.#bytes = new Uint8Array(0);
@@ -39,6 +44,7 @@ export class Walk {
     this.#end = 0;
     this.#at = 0;
     this.#openedMap = false;
+    this.#sawByteArray = false;
   }
 
   /**
@@ -51,6 +57,7 @@ export class Walk {
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.#end = bytes.length;
     this.#at = 0;
+    this.byteArrays.length = 0;
     let depth = 0;
     this.#remaining[0] = 1;
     this.#isMap[0] = 0;
@@ -65,6 +72,10 @@ export class Walk {
       const isKey = this.#isMap[depth] === 1 && remaining % 2 === 0;
       const start = this.#at;
       const members = this.#value(isKey);
+      if (this.#sawByteArray) {
+        this.#sawByteArray = false;
+        this.byteArrays.push(start);
+      }
       if (members === MALFORMED) return start;
       if (members === SCALAR) continue;
       if (depth === MAX_DEPTH) return this.#refuse(start, `nested deeper than ${MAX_DEPTH}`);
@@ -202,7 +213,9 @@ export class Walk {
     // fixext 1 only: in the long form the library would read on behind it
     if (type === UNDEFINED && this.#bytes[start - 2] === 0xd4) return SCALAR;
     if (type === TYPED_ARRAY && bytes >= 1) {
-      const elementBytes = ELEMENT_BYTES[this.#bytes[start]!] ?? 0;
+      const code = this.#bytes[start]!;
+      const elementBytes = ELEMENT_BYTES[code] ?? 0;
+      this.#sawByteArray = code === UINT8_ARRAY;
       if (elementBytes > 0 && (bytes - 1) % elementBytes === 0) return SCALAR;
     }
     return this.#malformed(`extension ${type} of ${bytes} bytes`);
@@ -224,3 +237,32 @@ const SHORT_TEXT = 32;
 
 const SCALAR = -1;
 const MALFORMED = -2;
+
+/**
+ * `bytes` with each extension at `starts` turned into a binary. The library, when asked for typed arrays, writes a
+ * Uint8Array as one of them: c7 n+1 74 01, c8 and c9 with longer lengths; a binary is c4 n, c5, c6.
+ */
+export function asBinaries(bytes: Uint8Array, starts: readonly number[]): Uint8Array {
+  const binaries = new Uint8Array(bytes.length - 2 * starts.length);
+  const view = new DataView(binaries.buffer);
+  let from = 0;
+  let to = 0;
+  const copy = (until: number): void => {
+    binaries.set(bytes.subarray(from, until), to);
+    to += until - from;
+    from = until;
+  };
+  for (const start of starts) {
+    const token = bytes[start]!;
+    const lengthBytes = 1 << (token - 0xc7);
+    copy(start + 1 + lengthBytes);
+    binaries[to - 1 - lengthBytes] = token - 3;
+    const at = to - lengthBytes;
+    if (lengthBytes === 1) view.setUint8(at, view.getUint8(at) - 1);
+    else if (lengthBytes === 2) view.setUint16(at, view.getUint16(at) - 1);
+    else view.setUint32(at, view.getUint32(at) - 1);
+    from += 2; // the extension's type and the array's
+  }
+  copy(bytes.length);
+  return binaries;
+}

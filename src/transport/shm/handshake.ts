@@ -40,6 +40,7 @@ const IGNORE: LineSink = { message() {}, doorbell() {}, ended() {}, drained() {}
  * closed when it fails.
  *
  * @param ringBytes the ring size it would like each way; 0 for the listener's choice
+ * @param lost called when the listener dies later on
  * @throws TendonError VERSION_UNSUPPORTED, PERMISSION_DENIED, CONNECTION_REFUSED, CONNECTION_LOST, PROTOCOL_ERROR;
  *   ABORTED by `signal`
  */
@@ -50,6 +51,7 @@ export async function greet(
   ringBytes: number,
   options: ResolvedConnectionOptions,
   signal: AbortSignal,
+  lost: () => void,
 ): Promise<ShmConnection> {
   const line = new ChannelLine(life, endpoint, IGNORE);
   let connection: ShmConnection | undefined;
@@ -59,13 +61,13 @@ export async function greet(
       onAbort = () => reject(signal.reason);
       if (signal.aborted) onAbort();
       signal.addEventListener('abort', onAbort, { once: true });
-      const lost = (cause: Error | undefined): void => {
+      const hungUp = (cause: Error | undefined): void => {
         const message = `${endpoint}: the listener hung up during the handshake`;
         reject(new TendonError('CONNECTION_LOST', message, { endpoint, unknownBytes: 0 }, { cause }));
       };
       line.sink = {
         ...IGNORE,
-        ended: lost,
+        ended: hungUp,
         failed: reject,
         message: (type, body) => {
           if (type === REFUSE) {
@@ -74,7 +76,7 @@ export async function greet(
           }
           if (type !== WELCOME) throw protocolError(endpoint, `a message of type ${type} instead of WELCOME`);
           const welcome = readWelcome(body, endpoint);
-          const parts = { endpoint, line, role: 'client', ringBytes, ...welcome } as const;
+          const parts = { endpoint, line, role: 'client', ringBytes, lost, ...welcome } as const;
           connection = new ShmConnection(parts, options);
           connection.ready.then(resolve);
         },

@@ -1,5 +1,8 @@
 import type { FrameHandler } from '../contract.ts';
 
+/** What one item costs beside its bytes, so that empty frames and switches are bounded too. */
+const ITEM_BYTES = 64;
+
 /** What came by socket and waits for its turn: frames, and where the sender went (back) to memory. */
 export class Inbox {
   readonly #pauseBytes: number;
@@ -28,11 +31,12 @@ export class Inbox {
   /** @param frame owned by the inbox from now on */
   addFrame(frame: Uint8Array): void {
     this.#items.push(frame);
-    this.#bytes += frame.length;
+    this.#bytes += frame.length + ITEM_BYTES;
   }
 
   addSwitch(): void {
     this.#items.push(undefined);
+    this.#bytes += ITEM_BYTES;
   }
 
   takeSwitch(): void {
@@ -50,6 +54,7 @@ export class Inbox {
   }
 
   #advance(): void {
+    this.#bytes -= ITEM_BYTES;
     this.#items[this.#first] = undefined;
     this.#first++;
     if (this.#first === this.#items.length) {

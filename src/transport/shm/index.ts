@@ -3,7 +3,7 @@ import type { ConnectOptions, Listener, ListenOptions, Peer, Transport } from '.
 import { parseEndpoint } from '../endpoint.ts';
 import { resolveConnectOptions, resolveListenOptions } from '../options.ts';
 import { greet } from './handshake.ts';
-import { knock, nativeAvailable } from './rendezvous.ts';
+import { knock, nativeAvailable, removeStale } from './rendezvous.ts';
 import { checkRuntimeDirectory, defaultRuntimeDirectory, socketPath } from './runtime-directory.ts';
 import type { ShmConnection } from './shm-connection.ts';
 import { ShmListener } from './shm-listener.ts';
@@ -91,7 +91,12 @@ export const shmTransport: ShmTransport = {
     try {
       checkIfThere(directory, endpoint);
       const life = await knock(path, endpoint, abort.signal);
-      return await greet(life, endpoint, nativeAvailable(), ringBytes, resolved, abort.signal);
+      const lost = (): void => {
+        removeStale(directory, path).catch((error: unknown) => {
+          resolved.context.logger.debug({ path, error }, 'the dead listener left its socket');
+        });
+      };
+      return await greet(life, endpoint, nativeAvailable(), ringBytes, resolved, abort.signal, lost);
     } catch (error) {
       if (abort.signal.aborted && TendonError.is(error, 'ABORTED') && error !== abort.signal.reason)
         throw abort.signal.reason;

@@ -66,6 +66,8 @@ export interface ShmConnectionParts {
   readonly maxFrameBytes: number;
   /** the listener's choice of ring size, each way */
   readonly ringBytes: number;
+  /** called when the other side died without a goodbye */
+  readonly lost?: () => void;
 }
 
 /** What a listener's broadcast wants to know of one subscriber. */
@@ -86,6 +88,7 @@ export class ShmConnection extends ConnectionBase {
   readonly #role: 'client' | 'listener';
   readonly #features: number;
   readonly #ringBytes: number;
+  readonly #lost: (() => void) | undefined;
   readonly #inbox = new Inbox(INBOX_HIGH_WATER_BYTES);
   readonly #broadcasts: BroadcastReaders;
   readonly #notify = { notify: (): void => this.#ringDoorbell() };
@@ -143,6 +146,7 @@ export class ShmConnection extends ConnectionBase {
     this.#role = parts.role;
     this.#features = parts.features;
     this.#ringBytes = parts.ringBytes;
+    this.#lost = parts.lost;
     this.#line.parser.maxFrameBytes = this.maxFrameBytes;
     this.#broadcasts = new BroadcastReaders(parts.endpoint, this.#notify);
     this.ready = new Promise((resolve) => {
@@ -295,7 +299,7 @@ export class ShmConnection extends ConnectionBase {
     return count;
   }
 
-  protected override stopPolling(): void {
+  protected override halt(): void {
     this.#reader?.ring.stop();
   }
 
@@ -309,7 +313,7 @@ export class ShmConnection extends ConnectionBase {
   }
 
   protected writeSome(bytes: Uint8Array, from: number): number {
-    if (!this.sendable || this.#claimed >= 0) return BACK_PRESSURED;
+    if (this.#claimed >= 0) throw this.misuse('commit or abort the open claim first');
     try {
       if (from === 0 && !this.#outgoingSettled()) return BACK_PRESSURED;
       const ring = this.#out;
@@ -443,6 +447,7 @@ export class ShmConnection extends ConnectionBase {
     this.ended(
       new TendonError('CONNECTION_LOST', text, { endpoint: this.endpoint, unknownBytes }, { cause }),
     );
+    this.#lost?.();
   }
 
   // --- broadcasts of this listener -----------------------------------------------------------------------
