@@ -5,13 +5,15 @@ import { grpc } from './grpc.ts';
 import { messagePort } from './message-port.ts';
 import { netCorked, netNaive } from './net-socket.ts';
 import { processSend } from './process-send.ts';
-import { shm, shmInPlace } from './tendon.ts';
+import { shm, shmInPlace, tcp, unix } from './tendon.ts';
 import { zeromq } from './zeromq.ts';
 
 /** All subjects, in the order of the tables. Their libraries are loaded when they are opened. */
 export const SUBJECTS: readonly Subject[] = [
   shm,
   shmInPlace,
+  unix,
+  tcp,
   bareRing,
   bareRingInPlace,
   cRing,
