@@ -1,78 +1,19 @@
-import {
-  abortedError,
-  Context,
-  durationOption,
-  integerOption,
-  oneOfOption,
-  refuseUnknownOptions,
-  TendonError,
-  type TimerWheel,
-  WheelTimer,
-} from '../core/index.ts';
-import { EnvelopeReader, Kind, type MetadataEntry, NO_DEADLINE } from '../envelope/index.ts';
+import { abortedError, type Context, TendonError, type TimerWheel } from '../core/index.ts';
+import { EnvelopeReader, Kind, NO_DEADLINE } from '../envelope/index.ts';
 import type { Connection, FrameHandler } from '../transport/index.ts';
+import { Call, type CallCallback, nothing, WaitingCalls } from './call.ts';
 import { fromMessageError } from './call-error.ts';
 import { closedError, FrameSender, lostError } from './frame-sender.ts';
-import { PendingCalls, type PendingRecord } from './pending-calls.ts';
+import { PendingCalls } from './pending-calls.ts';
+import {
+  type CallOptions,
+  type OneWayOptions,
+  type ProxyOptions,
+  type ProxyStats,
+  resolveProxyOptions,
+} from './proxy-options.ts';
 import { decodeValue, type ResolvedMethod, refusal, resolveMethods } from './resolved-method.ts';
 import type { AnsweringMethods, MethodTable, RequestOf, ResponseOf, Service } from './service.ts';
-
-/** What a call does when `maxInFlight` calls are unanswered: wait for its turn, or fail with QUEUE_FULL. */
-export type FullPolicy = 'wait' | 'refuse';
-
-export interface ProxyOptions {
-  /** clock and deadlines; a new one when absent. Give the connection's. */
-  readonly context?: Context;
-  /** how long a call waits for its answer when neither it nor its method says so, in ms, or Infinity; 5000 */
-  readonly deadlineMs?: number;
-  /** calls that are sent and not answered, at most; 1024 */
-  readonly maxInFlight?: number;
-  /** `'wait'` */
-  readonly whenFull?: FullPolicy;
-  /** calls that wait for their turn, at most; further ones fail with QUEUE_FULL; 1024 */
-  readonly maxWaiting?: number;
-}
-
-export const PROXY_DEFAULTS = {
-  deadlineMs: 5_000,
-  maxInFlight: 1_024,
-  whenFull: 'wait',
-  maxWaiting: 1_024,
-} as const;
-
-export interface CallOptions {
-  /** gives the call up, here and on the server; it rejects with ABORTED */
-  readonly signal?: AbortSignal;
-  /** how long to wait for the answer, in ms, or Infinity; the method's, else the proxy's */
-  readonly deadlineMs?: number;
-  /** travels with the request; the handler reads it in `call.metadata` */
-  readonly metadata?: readonly MetadataEntry[];
-}
-
-export interface OneWayOptions {
-  /** travels with the request; the handler reads it in `call.metadata` */
-  readonly metadata?: readonly MetadataEntry[];
-}
-
-/** Counts since `connect` or `resetStats`. */
-export interface ProxyStats {
-  /** calls made, one-way ones included */
-  readonly totalCalls: number;
-  readonly successfulCalls: number;
-  /** all that rejected, those that timed out included */
-  readonly failedCalls: number;
-  readonly timeoutCalls: number;
-  readonly oneWayCalls: number;
-  /** mean time from call to answer, errors of the server included; 0 before the first */
-  readonly avgResponseTimeUs: number;
-  /** answers that nobody waited for any more, or never had */
-  readonly lateResponses: number;
-  /** calls without an outcome so far, waiting ones included; `resetStats` leaves it */
-  readonly activeCalls: number;
-}
-
-/** `(error, response)`: exactly one of both is there, the response may be undefined. */
-export type CallCallback<Response> = (error: TendonError | undefined, response: Response | undefined) => void;
 
 type Args<Request, Options> = undefined extends Request
   ? [request?: Request, options?: Options]
@@ -98,6 +39,7 @@ export class ServiceProxy<Methods extends MethodTable> implements AsyncDisposabl
   readonly #waiting = new WaitingCalls();
   #sent = 0;
   #pumping = false;
+  readonly #watches = new Map<AbortSignal, Watch>();
   /** what a call that cannot be sent any more is told; undefined while the connection lives */
   #ended: TendonError | undefined = undefined;
   #closedHere = false;
@@ -139,7 +81,7 @@ export class ServiceProxy<Methods extends MethodTable> implements AsyncDisposabl
     this.#maxInFlight = options.maxInFlight;
     this.#sender = new FrameSender(connection);
     const maxWaiting = options.whenFull === 'wait' ? options.maxWaiting : 0;
-    this.#calls = new PendingCalls(options.maxInFlight + maxWaiting, () => new Call(this.#settlers));
+    this.#calls = new PendingCalls(options.maxInFlight + maxWaiting, () => new Call(this.#onExpired));
   }
 
   /**
@@ -154,25 +96,7 @@ export class ServiceProxy<Methods extends MethodTable> implements AsyncDisposabl
     connection: Connection | (() => Promise<Connection>),
     options: ProxyOptions = {},
   ): Promise<ServiceProxy<Methods>> {
-    refuseUnknownOptions('ServiceProxy', options, [
-      'context',
-      'deadlineMs',
-      'maxInFlight',
-      'whenFull',
-      'maxWaiting',
-    ]);
-    const resolved: Required<ProxyOptions> = {
-      context: options.context ?? new Context(),
-      deadlineMs: durationOption('deadlineMs', options.deadlineMs ?? PROXY_DEFAULTS.deadlineMs, 1, true),
-      maxInFlight: integerOption(
-        'maxInFlight',
-        options.maxInFlight ?? PROXY_DEFAULTS.maxInFlight,
-        1,
-        MAX_CALLS,
-      ),
-      whenFull: oneOfOption('whenFull', options.whenFull ?? PROXY_DEFAULTS.whenFull, ['wait', 'refuse']),
-      maxWaiting: integerOption('maxWaiting', options.maxWaiting ?? PROXY_DEFAULTS.maxWaiting, 1, MAX_CALLS),
-    };
+    const resolved = resolveProxyOptions(options);
     const methods = await resolveMethods(service);
     const open = typeof connection === 'function' ? await connection() : connection;
     const proxy = new ServiceProxy(service, open, methods, resolved);
@@ -332,7 +256,7 @@ export class ServiceProxy<Methods extends MethodTable> implements AsyncDisposabl
     }
     if (signal !== undefined) {
       call.signal = signal;
-      signal.addEventListener('abort', call);
+      this.#watch(call, signal);
     }
     if (this.#sent < this.#maxInFlight) this.#attempt(call, deadlineMs);
     else this.#waiting.add(call);
@@ -390,7 +314,7 @@ export class ServiceProxy<Methods extends MethodTable> implements AsyncDisposabl
 
   #release(call: Call): void {
     this.#deadlines.cancel(call);
-    call.signal?.removeEventListener('abort', call);
+    if (call.signal !== undefined) this.#unwatch(call, call.signal);
     if (call.sent) this.#sent--;
     else this.#waiting.remove(call);
     call.reset();
@@ -400,6 +324,31 @@ export class ServiceProxy<Methods extends MethodTable> implements AsyncDisposabl
 
   #fail(call: Call, error: TendonError): void {
     this.#settle(call, error, undefined);
+  }
+
+  /** One listener for each signal, however many calls share it: more than ten would make Node warn of a leak. */
+  #watch(call: Call, signal: AbortSignal): void {
+    let watch = this.#watches.get(signal);
+    if (watch === undefined) {
+      const calls = new Set<Call>();
+      const onAbort = (): void => {
+        for (const each of [...calls]) {
+          this.#giveUp(each, abortedError(signal, `the call of ${this.service.name}.${each.method?.name}`));
+        }
+      };
+      watch = { calls, onAbort };
+      this.#watches.set(signal, watch);
+      signal.addEventListener('abort', onAbort);
+    }
+    watch.calls.add(call);
+  }
+
+  #unwatch(call: Call, signal: AbortSignal): void {
+    const watch = this.#watches.get(signal) as Watch; // every call with a signal has been watched
+    watch.calls.delete(call);
+    if (watch.calls.size > 0) return;
+    signal.removeEventListener('abort', watch.onAbort);
+    this.#watches.delete(signal);
   }
 
   /** Fails a call within `callAsync` or `call`, whose caller must be back before it is told. */
@@ -431,22 +380,11 @@ export class ServiceProxy<Methods extends MethodTable> implements AsyncDisposabl
     this.#pumping = false;
   }
 
-  /** What a call's record reports: its deadline, and its signal. */
-  readonly #settlers: CallSettlers = {
-    expired: (call) => {
-      this.#timeouts++;
-      this.#giveUp(
-        call,
-        new TendonError(
-          'DEADLINE_EXCEEDED',
-          `${this.service.name}.${call.method?.name} did not answer within ${call.timeoutMs} ms`,
-          { timeoutMs: call.timeoutMs },
-        ),
-      );
-    },
-    aborted: (call, signal) => {
-      this.#giveUp(call, abortedError(signal, `the call of ${this.service.name}.${call.method?.name}`));
-    },
+  readonly #onExpired = (call: Call): void => {
+    const { timeoutMs } = call;
+    const message = `${this.service.name}.${call.method?.name} did not answer within ${timeoutMs} ms`;
+    this.#timeouts++;
+    this.#giveUp(call, new TendonError('DEADLINE_EXCEEDED', message, { timeoutMs }));
   };
 
   /** Nobody wants the answer any more: the server is told, so that it can stop. */
@@ -529,7 +467,15 @@ export class ServiceProxy<Methods extends MethodTable> implements AsyncDisposabl
         },
       );
     }
-    if (error.code === 'DEADLINE_EXCEEDED' && error.category === 'stub') this.#timeouts++;
+    if (error.category === 'stub') {
+      if (error.code === 'DEADLINE_EXCEEDED') this.#timeouts++;
+      if (error.code === 'METHOD_NOT_FOUND') {
+        // The stub knows the number only.
+        const { name: service } = this.service;
+        const message = `the server of ${service} has no method "${method.name}"; its contract is another`;
+        return new TendonError('METHOD_NOT_FOUND', message, { service, method: method.name });
+      }
+    }
     return fromMessageError(error);
   }
 
@@ -550,9 +496,8 @@ export class ServiceProxy<Methods extends MethodTable> implements AsyncDisposabl
       { cause: error },
     );
     this.#context.logger.warn({ endpoint, err: error }, 'server dropped');
-    // Not within the connection's own poll, whose memory this frees.
-    queueMicrotask(() => connection.destroy(error));
     this.#failAll(this.#ended);
+    connection.destroy(error);
   }
 
   #end(): void {
@@ -612,12 +557,13 @@ export class ServiceProxy<Methods extends MethodTable> implements AsyncDisposabl
   };
 }
 
-/** Most calls that a proxy may be told to hold: the table stays well below the ids. */
-const MAX_CALLS = 1 << 20;
+interface Watch {
+  readonly calls: Set<Call>;
+  readonly onAbort: () => void;
+}
+
 const HANDED_OVER: Promise<void> = Promise.resolve();
 const MAX_REMAINING_MS = 0xffff_ffff;
-
-function nothing(): void {}
 
 /** Milliseconds that the server may count on, rounded up; 0 says that there is no deadline. */
 function toWire(remainingMs: number): number {
@@ -652,82 +598,4 @@ function asTendonError(error: unknown): TendonError {
   if (TendonError.is(error)) return error;
   const message = error instanceof Error ? error.message : String(error);
   return new TendonError('ENCODE_FAILED', message, { codec: 'unknown' }, { cause: error });
-}
-
-interface CallSettlers {
-  expired(call: Call): void;
-  aborted(call: Call, signal: AbortSignal): void;
-}
-
-/** One unanswered call. Records are used again, so everything about one is put back in `reset`. */
-class Call extends WheelTimer implements PendingRecord, EventListenerObject {
-  readonly #settlers: CallSettlers;
-  callId = 0;
-  method: ResolvedMethod | undefined = undefined;
-  /** kept until it is sent */
-  request: unknown = undefined;
-  metadata: readonly MetadataEntry[] | undefined = undefined;
-  resolve: (value: unknown) => void = nothing;
-  reject: (error: TendonError) => void = nothing;
-  callback: CallCallback<unknown> | undefined = undefined;
-  signal: AbortSignal | undefined = undefined;
-  startedMs = 0.5;
-  timeoutMs = 0.5;
-  /** false while it waits for its turn */
-  sent = false;
-  nextWaiting: Call | undefined = undefined;
-  previousWaiting: Call | undefined = undefined;
-
-  constructor(settlers: CallSettlers) {
-    super();
-    this.#settlers = settlers;
-  }
-
-  override expired(): void {
-    this.#settlers.expired(this);
-  }
-
-  /** The call is its own listener on `signal`: a function for each would be a closure for each. */
-  handleEvent(): void {
-    this.#settlers.aborted(this, this.signal as AbortSignal); // the signal is what called
-  }
-
-  reset(): void {
-    this.method = undefined;
-    this.request = undefined;
-    this.metadata = undefined;
-    this.resolve = nothing;
-    this.reject = nothing;
-    this.callback = undefined;
-    this.signal = undefined;
-    this.sent = false;
-  }
-}
-
-interface EventListenerObject {
-  handleEvent(): void;
-}
-
-/** Calls that wait for their turn, in the order they came; any can leave. */
-class WaitingCalls {
-  first: Call | undefined = undefined;
-  #last: Call | undefined = undefined;
-
-  add(call: Call): void {
-    call.previousWaiting = this.#last;
-    if (this.#last === undefined) this.first = call;
-    else this.#last.nextWaiting = call;
-    this.#last = call;
-  }
-
-  remove(call: Call): void {
-    const { previousWaiting: previous, nextWaiting: next } = call;
-    if (previous === undefined && next === undefined && this.first !== call) return;
-    if (previous === undefined) this.first = next;
-    else previous.nextWaiting = next;
-    if (next === undefined) this.#last = previous;
-    else next.previousWaiting = previous;
-    call.previousWaiting = undefined;
-    call.nextWaiting = undefined;
-  }
 }

@@ -58,6 +58,8 @@ export interface StubCounts {
 
 /** Of the handlers that answer at once every so many is timed: reading the clock costs as much as a small handler. */
 const TIMED_EVERY = 16;
+/** An error's text where the whole of it does not fit. In UTF-16 units, ASCII or not: at most three bytes each. */
+const SHORT_MESSAGE_UNITS = 64;
 
 /** One connection of a stub: reads requests, runs handlers, writes answers. */
 export class StubSession implements CallOwner {
@@ -334,24 +336,18 @@ export class StubSession implements CallOwner {
   /** @param callId 0 for a one-way call, which nobody answers */
   #answerError(callId: number, error: TendonError, category: string): void {
     if (callId === 0 || this.#ended) return;
-    const crossing: MessageErrorInit = toMessageError(error, category);
-    try {
-      const message = { kind: Kind.ERROR, callId: callId >>> 0, error: crossing };
-      this.#sender.sendMessage(message)?.catch(this.#sendFailed);
-    } catch (failure) {
-      if (TendonError.is(failure, 'FRAME_TOO_LARGE') && crossing.details !== undefined) {
-        const { message, retryable } = error;
-        this.#answerError(
-          callId,
-          new TendonError('REMOTE', message.slice(0, 128), {
-            remoteCode: crossing.code,
-            remoteDetails: undefined,
-            remoteRetryable: retryable,
-          }),
-          category,
-        );
+    const whole = toMessageError(error, category);
+    const { code, message, retryable = false } = whole;
+    const short = { code, message: message.slice(0, SHORT_MESSAGE_UNITS), retryable, category };
+    // A connection with a small maxFrameBytes may have no room for all of it: some answer is better than none.
+    for (const crossing of [whole, short, { code, message: '' }] satisfies MessageErrorInit[]) {
+      try {
+        const init = { kind: Kind.ERROR, callId: callId >>> 0, error: crossing };
+        this.#sender.sendMessage(init)?.catch(this.#sendFailed);
+        return;
+      } catch (failure) {
+        if (!TendonError.is(failure, 'FRAME_TOO_LARGE')) return; // the connection ended, and with it whoever waited
       }
-      // Otherwise the connection ended, and with it whoever waited.
     }
   }
 
@@ -393,12 +389,10 @@ export class StubSession implements CallOwner {
   #drop(reason: TendonError): void {
     if (this.#ended) return;
     this.#ended = true;
-    const { connection } = this;
     this.#stub.counts.dropped++;
     this.#stub.dropped(this, reason);
     this.abandonAll(reason);
-    // Not within the connection's own poll, whose memory this frees.
-    queueMicrotask(() => connection.destroy(reason));
+    this.connection.destroy(reason);
   }
 
   #end(): void {

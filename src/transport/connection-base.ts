@@ -10,7 +10,7 @@ import type {
   Peer,
   ReceiveOptions,
 } from './contract.ts';
-import { FrameIterator } from './frame-iterator.ts';
+import { FrameIterator, resolveReceiveOptions } from './frame-iterator.ts';
 import type { ResolvedConnectionOptions } from './options.ts';
 import { SendQueue } from './send-queue.ts';
 
@@ -192,8 +192,9 @@ export abstract class ConnectionBase implements Connection {
   receive(options: ReceiveOptions = {}): AsyncIterable<readonly Uint8Array[]> {
     return {
       [Symbol.asyncIterator]: () => {
+        const checked = resolveReceiveOptions(options); // before the receiving side is taken
         this.#own(ITERATOR);
-        const iterator = new FrameIterator(options, {
+        const iterator = new FrameIterator(checked, {
           poll: (handler, limit) => {
             return this.#state === 'closed' ? 0 : this.#poll(handler, limit);
           },
@@ -258,6 +259,12 @@ export abstract class ConnectionBase implements Connection {
     this.#wakeDuty();
   }
 
+  /** The rest of a frame that was taken in part leaves as room appears, before anything else; `bytes` are ours now. */
+  protected finishLater(bytes: Uint8Array, written: number): void {
+    this.sends.add(bytes, written, undefined).catch(() => {}); // nobody waits for it; the close reports the failure
+    this.#wakeDuty();
+  }
+
   /** Room or frames appeared: lets waiting `send`, `receive` and `consume` go on. */
   protected wakeUp(): void {
     this.#duty?.wake();
@@ -311,6 +318,7 @@ export abstract class ConnectionBase implements Connection {
 
   /** Every way of receiving ends here; nothing is released while a handler is on the stack. */
   #poll(handler: FrameHandler, limit: number): number {
+    if (!(limit >= 1)) return 0;
     if (this.#polling) throw this.misuse('a handler may not poll the connection that is calling it');
     this.#polling = true;
     try {

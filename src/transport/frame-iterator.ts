@@ -23,6 +23,19 @@ const BATCHES_PER_TURN = 16;
 const BATCH_BYTES = 1 << 20;
 const POLL_AT_ONCE = 8;
 
+export interface ResolvedReceiveOptions {
+  readonly signal: AbortSignal | undefined;
+  readonly maxBatch: number;
+}
+
+export function resolveReceiveOptions(options: ReceiveOptions): ResolvedReceiveOptions {
+  refuseUnknownOptions('receive', options, ['signal', 'maxBatch']);
+  return {
+    signal: options.signal,
+    maxBatch: integerOption('maxBatch', options.maxBatch ?? 64, 1, 65_536),
+  };
+}
+
 /** `for await (const batch of connection.receive())`: owned copies, taken only when asked for. */
 export class FrameIterator implements AsyncIterator<readonly Uint8Array[], undefined> {
   readonly #source: FrameSource;
@@ -37,9 +50,8 @@ export class FrameIterator implements AsyncIterator<readonly Uint8Array[], undef
   #resolve: ((result: Result) => void) | undefined = undefined;
   #reject: ((error: unknown) => void) | undefined = undefined;
 
-  constructor(options: ReceiveOptions, source: FrameSource) {
-    refuseUnknownOptions('receive', options, ['signal', 'maxBatch']);
-    this.#maxBatch = integerOption('maxBatch', options.maxBatch ?? 64, 1, 65_536);
+  constructor(options: ResolvedReceiveOptions, source: FrameSource) {
+    this.#maxBatch = options.maxBatch;
     this.#signal = options.signal;
     this.#source = source;
     this.#signal?.addEventListener('abort', this.#onAbort, { once: true });

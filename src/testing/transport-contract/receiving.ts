@@ -24,6 +24,7 @@ export function receivingTests(fixture: Fixture): void {
     const check = (bytes: Uint8Array, offset: number, length: number): void =>
       assertNumbered(bytes, offset, length, next++);
     await until(() => server.poll(check, 1) === 1, 'the first frame');
+    assert.equal(server.poll(check, 0), 0);
     for (const limit of [3, 1, 2]) {
       const before = next;
       await until(() => {

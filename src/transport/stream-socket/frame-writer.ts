@@ -159,7 +159,12 @@ export class FrameWriter {
   /** Writes what is committed to the socket. */
   flush(): void {
     const end = this.#end;
-    if (this.#closed || end === this.#start) return;
+    if (this.#closed) return;
+    if (end === this.#start) {
+      // What was committed beside an open claim has left as a copy, so the whole buffer is free again.
+      if (this.#claim < 0) this.#start = this.#end = 0;
+      return;
+    }
     if (this.#claim >= 0) {
       // Somebody is still writing behind what is committed, so the buffer cannot go: a copy does.
       const committed = this.#buffer.slice(this.#start, end);

@@ -44,6 +44,7 @@ export const tcpTransport: Transport = {
 
   async connect(endpoint: string, options?: ConnectOptions): Promise<Connection> {
     const { host, port } = hostAndPort(endpoint);
+    const resolved = resolveConnectOptions(options);
     if (port === 0) {
       throw new TendonError('ENDPOINT_INVALID', `"${endpoint}" names no port to connect to`, { endpoint });
     }
@@ -56,10 +57,7 @@ export const tcpTransport: Transport = {
         keepAlive: true,
         keepAliveInitialDelay: KEEP_ALIVE_MS,
       });
-    return connectStream(
-      { endpoint, kind: 'tcp', capabilities: CAPABILITIES, dial },
-      resolveConnectOptions(options),
-    );
+    return connectStream({ endpoint, kind: 'tcp', capabilities: CAPABILITIES, dial }, resolved);
   },
 
   async listen(endpoint: string, options?: ListenOptions): Promise<Listener> {

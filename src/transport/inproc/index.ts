@@ -1,0 +1,1 @@
+export { inprocTransport } from './inproc-transport.ts';
