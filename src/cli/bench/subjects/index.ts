@@ -5,7 +5,7 @@ import { grpc } from './grpc.ts';
 import { messagePort } from './message-port.ts';
 import { netCorked, netNaive } from './net-socket.ts';
 import { processSend } from './process-send.ts';
-import { shm, shmInPlace, tcp, unix } from './tendon.ts';
+import { inproc, shm, shmInPlace, tcp, unix } from './tendon.ts';
 import { zeromq } from './zeromq.ts';
 
 /** All subjects, in the order of the tables. Their libraries are loaded when they are opened. */
@@ -14,6 +14,7 @@ export const SUBJECTS: readonly Subject[] = [
   shmInPlace,
   unix,
   tcp,
+  inproc,
   bareRing,
   bareRingInPlace,
   cRing,

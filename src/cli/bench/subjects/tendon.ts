@@ -95,3 +95,20 @@ export const tcp: Subject = {
   ...contractFaces(tcpWay),
   calls: callFace(tcpWay),
 };
+
+/** Both ends on one thread: they take turns by the event loop and share its context, where names are found. */
+const inprocWay: Way = {
+  load: async () => (await import('../../../transport/inproc/index.ts')).inprocTransport,
+  endpoint: () => 'inproc:bench',
+  spins: 0,
+};
+
+export const inproc: Subject = {
+  name: 'inproc',
+  summary: 'tendon inproc, both ends on one thread: messages offered; calls through tendon/rpc',
+  group: 'tendon',
+  between: 'callers',
+  initiatorLives: 'same-thread',
+  ...contractFaces(inprocWay),
+  calls: callFace(inprocWay),
+};
