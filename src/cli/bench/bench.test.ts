@@ -81,7 +81,12 @@ describe('tendon bench', () => {
     });
   }
 
-  it('ends a run at once when its signal says so, with all processes gone', async () => {
+  for (const moment of ['starting', 'warming up', 'round 1']) {
+    it(`ends a run when its signal says so while it is at "${moment}", with all processes gone`, () =>
+      endsWhenTold(moment));
+  }
+
+  async function endsWhenTold(moment: string): Promise<void> {
     const before = leftovers();
     const stopping = new AbortController();
     const running = runBench({
@@ -92,12 +97,12 @@ describe('tendon bench', () => {
       rounds: 1,
       signal: stopping.signal,
       onProgress: (progress) => {
-        if (progress.includes('round 1')) setTimeout(() => stopping.abort(new Error('enough')), 50);
+        if (progress.includes(moment)) setTimeout(() => stopping.abort(new Error('enough')), 20);
       },
     });
     await assert.rejects(running, (error) => TendonError.is(error, 'ABORTED'));
     assert.deepEqual(leftovers(), before);
-  });
+  }
 
   it('refuses workloads, peers and options that it does not know', () => {
     const refused = (error: unknown): boolean => TendonError.is(error, 'OPTION_INVALID');

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { durationOption, integerOption, oneOfOption, refuseUnknownOptions } from '../../core/index.ts';
 import type { WorkloadName } from './report.ts';
 import type { Subject } from './subject.ts';
@@ -11,7 +12,7 @@ export interface BenchOptions {
   readonly peers?: readonly string[];
   /** names of Tendon's own subjects, controls included; all by default */
   readonly subjects?: readonly string[];
-  /** seconds for which each subject is measured in each case, over all rounds; 1.5 by default */
+  /** seconds for which each subject is measured in each case, over all rounds; 0.9 by default */
   readonly durationSeconds?: number;
   /** rounds over which the seconds are spread; 5 by default */
   readonly rounds?: number;
@@ -20,7 +21,7 @@ export interface BenchOptions {
   readonly onProgress?: (progress: string) => void;
 }
 
-export const BENCH_DEFAULTS = { durationSeconds: 1.5, rounds: 5 } as const;
+export const BENCH_DEFAULTS = { durationSeconds: 0.9, rounds: 5 } as const;
 
 export interface ResolvedBenchOptions {
   readonly workloads: readonly WorkloadName[];
@@ -52,9 +53,16 @@ export function resolveBenchOptions(options: BenchOptions): ResolvedBenchOptions
     subjects: SUBJECTS.filter(({ name }) => chosen.has(name)),
     rounds,
     roundSeconds: seconds / rounds,
-    signal: options.signal ?? new AbortController().signal,
+    signal: ownSignal(options.signal),
     onProgress: options.onProgress ?? (() => {}),
   };
+}
+
+/** Everything that waits in a run listens to it, which is more than Node's warning allows on the caller's. */
+function ownSignal(signal: AbortSignal | undefined): AbortSignal {
+  const own = AbortSignal.any(signal === undefined ? [] : [signal]);
+  setMaxListeners(0, own);
+  return own;
 }
 
 /** Transports of Tendon and the controls beside them. */
