@@ -30,8 +30,6 @@ export const ARROWS: Readonly<Record<string, readonly string[]>> = {
   'transport/unix': ['transport/stream-socket'],
   'transport/tcp': ['transport/stream-socket'],
   'transport/aeron': ['stream'],
-  'transport/unix': ['transport/stream-socket'], // no transport but what these two share: frames over a byte stream
-  'transport/tcp': ['transport/stream-socket'],
   discovery: ['core', 'os'],
   config: ['core', 'os', 'discovery'],
   pattern: LINKED,
