@@ -58,6 +58,21 @@ describe('ServiceProxy', () => {
     await proxy.close();
   });
 
+  it('does not take an answer to a call that it has not sent yet', async () => {
+    const context = new Context();
+    const [clientEnd, serverEnd] = loopback({ context });
+    const proxy = await ServiceProxy.connect(service, clientEnd, { context, maxInFlight: 1 });
+    const calls = [proxy.call('echo', 'first'), proxy.call('echo', 'waits')];
+    for (const [text, callId] of Object.entries({ forged: 2, first: 1, second: 2 })) {
+      await serverEnd.send(encodeMessage({ kind: Kind.RESPONSE, callId, ...json(text) }));
+      await turn();
+      await turn();
+    }
+    assert.deepEqual(await Promise.all(calls), ['first', 'second']);
+    assert.equal(proxy.stats.lateResponses, 1);
+    await proxy.close();
+  });
+
   it('rejects the call whose answer cannot be read, and goes on', async () => {
     const { proxy, answer, serverEnd } = await open();
     const calls = ['a', 'b', 'c', 'd'].map((value) => proxy.call('echo', value));
