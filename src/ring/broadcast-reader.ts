@@ -6,6 +6,10 @@ import {
   BROADCAST_HEADER_BYTES,
   BROADCAST_MASK,
   BROADCAST_ROUND,
+  CURSOR_LOST_HIGH_WORD,
+  CURSOR_LOST_LOW_WORD,
+  CURSOR_NEXT_HIGH_WORD,
+  CURSOR_NEXT_LOW_WORD,
   CURSOR_POSITION_WORD,
   CURSOR_READING,
   CURSOR_SEQUENCE_HIGH_WORD,
@@ -316,6 +320,11 @@ export class BroadcastReader {
   #release(head: number): void {
     const cursor = this.#cursor;
     this.#released = head;
+    // The number before the loss: a writer that looks in between counts too few for a moment, never too many.
+    cursor[CURSOR_NEXT_LOW_WORD] = this.#sequenceLow;
+    cursor[CURSOR_NEXT_HIGH_WORD] = this.#sequenceHigh;
+    cursor[CURSOR_LOST_LOW_WORD] = (this.#lost % 2 ** 32) | 0;
+    cursor[CURSOR_LOST_HIGH_WORD] = this.#lost / 2 ** 32;
     Atomics.store(cursor, CURSOR_POSITION_WORD, head); // SYNC(cursor.position) release
     // SYNC(cursor.writer-parked) acquire: after the position, so that a writer that missed it is seen parked
     if (Atomics.load(cursor, WRITER_PARKED_WORD) === 0) return;

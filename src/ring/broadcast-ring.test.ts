@@ -6,6 +6,7 @@ import { type BroadcastPolicy, BroadcastRing } from './broadcast-ring.ts';
 import type { BroadcastCursor } from './broadcast-writer.ts';
 import {
   BROADCAST_DATA_WORD,
+  CURSOR_LOST_HIGH_WORD,
   CURSOR_POSITION_WORD,
   CURSOR_SEQUENCE_HIGH_WORD,
   CURSOR_SEQUENCE_LOW_WORD,
@@ -78,6 +79,23 @@ describe('BroadcastRing', () => {
       }
     });
   }
+
+  it("[RING-39] the writer knows what a reader missed under 'drop', before the reader does", () => {
+    const { join, send, writer } = open('drop');
+    const [fast, slow] = [join(), join()];
+    for (let i = 0; i < 200; i++) {
+      send(100);
+      take(fast.reader);
+    }
+    assert.equal(writer.lostRecords(fast.cursor), 0);
+    const guessed = writer.lostRecords(slow.cursor);
+    assert.ok(guessed >= 150 && guessed < 200, `${guessed} of 200`);
+    const taken = take(slow.reader).length;
+    assert.equal(writer.lostRecords(slow.cursor), slow.reader.lostRecords);
+    assert.equal(writer.lostRecords(slow.cursor) + taken, 200);
+    slow.words[CURSOR_LOST_HIGH_WORD] = -1;
+    assert.equal(writer.lostRecords(slow.cursor) + taken, 200, 'an impossible count is not believed');
+  });
 
   it("[RING-33] waits for the slowest reader under 'wait', until that one is removed", () => {
     const { join, send, writer } = open('wait');

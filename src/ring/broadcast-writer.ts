@@ -10,7 +10,11 @@ import {
   BROADCAST_ROUND,
   CURSOR_BYTES,
   CURSOR_EVICTED,
+  CURSOR_LOST_HIGH_WORD,
+  CURSOR_LOST_LOW_WORD,
   CURSOR_MAGIC,
+  CURSOR_NEXT_HIGH_WORD,
+  CURSOR_NEXT_LOW_WORD,
   CURSOR_POSITION_WORD,
   CURSOR_READING,
   CURSOR_SEQUENCE_HIGH_WORD,
@@ -57,12 +61,15 @@ export class BroadcastCursor {
   readonly waiter: RingWaiter;
   /** The last position that was believed. */
   seen: number;
+  /** The most records that were seen to be lost. */
+  lost: number;
 
   /** Made by `BroadcastWriter.addReader`. */
   constructor(words: Int32Array, waiter: RingWaiter, seen: number) {
     this.words = words;
     this.waiter = waiter;
     this.seen = seen;
+    this.lost = 0;
   }
 }
 
@@ -151,6 +158,8 @@ export class BroadcastWriter {
     words[CURSOR_START_WORD] = this.#tail;
     words[CURSOR_SEQUENCE_LOW_WORD] = this.#sequenceLow;
     words[CURSOR_SEQUENCE_HIGH_WORD] = this.#sequenceHigh;
+    words[CURSOR_NEXT_LOW_WORD] = this.#sequenceLow;
+    words[CURSOR_NEXT_HIGH_WORD] = this.#sequenceHigh;
     words[CURSOR_POSITION_WORD] = this.#tail;
     Atomics.store(words, MAGIC_WORD, CURSOR_MAGIC); // SYNC(cursor.magic) release: a cursor with its magic is whole
     const cursor = new BroadcastCursor(words, options.waiter ?? NO_WAITER, this.#tail);
@@ -173,6 +182,22 @@ export class BroadcastWriter {
   /** Bytes that a reader has not consumed, as far as its cursor can be believed. */
   behindBytes(cursor: BroadcastCursor): number {
     return (this.#published - this.#believed(cursor)) | 0;
+  }
+
+  /**
+   * Records that a reader missed under 'drop': what it reported, and what it did not reach before it was overwritten.
+   * The reader's own count, so a lying one harms its own number only; it never falls.
+   */
+  lostRecords(cursor: BroadcastCursor): number {
+    const words = cursor.words;
+    if (words.length === 0 || this.#words.length === 0) return cursor.lost;
+    const position = Atomics.load(words, CURSOR_POSITION_WORD); // SYNC(cursor.position) acquire
+    const next = numberOf(words[CURSOR_NEXT_LOW_WORD]!, words[CURSOR_NEXT_HIGH_WORD]!);
+    const reported = numberOf(words[CURSOR_LOST_LOW_WORD]!, words[CURSOR_LOST_HIGH_WORD]!);
+    const overrun = ((this.#limit - position) | 0) > this.capacityBytes ? this.#oldestSequence() - next : 0;
+    const lost = reported + Math.max(0, overrun);
+    if (lost > cursor.lost && lost <= this.sequence) cursor.lost = lost;
+    return cursor.lost;
   }
 
   /**
@@ -337,6 +362,20 @@ export class BroadcastWriter {
     return true;
   }
 
+  /** The number of the oldest record that is known to be whole still. */
+  #oldestSequence(): number {
+    let oldest = this.#published;
+    for (let segment = 0; segment < SEGMENTS; segment++) {
+      const position = this.#words[SEGMENTS_WORD + segment]!;
+      const whole =
+        ((this.#limit - position) | 0) <= this.capacityBytes && ((this.#published - position) | 0) > 0;
+      if (whole && ((oldest - position) | 0) > 0) oldest = position;
+    }
+    if (oldest === this.#published) return this.sequence;
+    const header = BROADCAST_DATA_WORD + ((oldest & this.#mask) >> 2);
+    return numberOf(this.#words[header + 2]!, this.#words[header + 3]!);
+  }
+
   /** How far the slowest reader lets the tail go. */
   #slowest(): number {
     let least = this.capacityBytes;
@@ -388,4 +427,9 @@ export class BroadcastWriter {
     this.#words[BROADCAST_DATA_WORD + ((this.#tail & this.#mask) >> 2)] = length;
     this.#claimEnd = (this.#tail + ((length + BROADCAST_ROUND) & BROADCAST_MASK)) | 0;
   }
+}
+
+/** A 64-bit count of two words. */
+function numberOf(low: number, high: number): number {
+  return (high >>> 0) * 2 ** 32 + (low >>> 0);
 }

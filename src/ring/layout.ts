@@ -124,6 +124,8 @@ export function slotWord(slot: number): number {
  *
  *    0  magic "TCUR" | version | state i32: 0 reading, 1 evicted | start position i32 | start sequence u64
  *  128  position i32         the reader's: bytes consumed
+ *  132  lost u64 low, high   the reader's: records that it missed ('drop')
+ *  140  next u64 low, high   the reader's: the number of the record that it expects
  *  256  reader parked i32    0, or the reader sleeps
  *  384  writer parked i32    0, or the writer sleeps until this reader goes on
  *  512  end
@@ -152,6 +154,10 @@ export const CURSOR_START_WORD = 3;
 export const CURSOR_SEQUENCE_LOW_WORD = 4;
 export const CURSOR_SEQUENCE_HIGH_WORD = 5;
 export const CURSOR_POSITION_WORD = (1 * SPACING) / 4;
+export const CURSOR_LOST_LOW_WORD = CURSOR_POSITION_WORD + 1;
+export const CURSOR_LOST_HIGH_WORD = CURSOR_POSITION_WORD + 2;
+export const CURSOR_NEXT_LOW_WORD = CURSOR_POSITION_WORD + 3;
+export const CURSOR_NEXT_HIGH_WORD = CURSOR_POSITION_WORD + 4;
 export const READER_PARKED_WORD = (2 * SPACING) / 4;
 export const WRITER_PARKED_WORD = (3 * SPACING) / 4;
 /** Bytes of one reader's cursor. */

@@ -310,6 +310,53 @@ describe('a call', () => {
   });
 });
 
+describe('code of the program that runs within a call', () => {
+  it('may close the proxy while its request is encoded', async () => {
+    await using fixture = await Fixture.open();
+    const { proxy } = fixture;
+    const request = {
+      toJSON() {
+        void proxy.close();
+        return 'x';
+      },
+    };
+    await assert.rejects(proxy.call('echo', request), code('CONNECTION_CLOSED'));
+    await assert.rejects(proxy.call('echo', 1), code('CONNECTION_CLOSED'));
+    assert.equal(proxy.stats.activeCalls, 0);
+    assert.equal(proxy.stats.failedCalls, 2);
+  });
+
+  it('may answer with something that only looks like a promise', async () => {
+    const odd: Readonly<Record<string, unknown>> = {
+      getter: Object.defineProperty({}, 'then', {
+        get() {
+          throw new Error('no then for you');
+        },
+      }),
+      throws: {
+        // biome-ignore lint/suspicious/noThenProperty: the point of the test
+        then() {
+          throw new Error('then failed');
+        },
+      },
+      twice: {
+        // biome-ignore lint/suspicious/noThenProperty: the point of the test
+        then(resolve: (value: string) => void) {
+          resolve('first');
+          resolve('second');
+        },
+      },
+    };
+    await using fixture = await Fixture.open({ handlers: { echo: (which) => odd[which as string] } });
+    const { proxy, stub } = fixture;
+    await assert.rejects(proxy.call('echo', 'getter'), code('HANDLER_FAILED', /no then for you/));
+    await assert.rejects(proxy.call('echo', 'throws'), code('HANDLER_FAILED', /then failed/));
+    assert.equal(await proxy.call('echo', 'twice'), 'first');
+    assert.equal(stub.stats.activeHandlers, 0);
+    assert.equal(proxy.stats.lateResponses, 0);
+  });
+});
+
 describe('callAsync', () => {
   it('[rpc-framework 91] returns at once and tells the callback exactly one outcome', async () => {
     await using fixture = await Fixture.open();
@@ -438,6 +485,10 @@ describe('a deadline', () => {
     await assert.rejects(
       proxy.call('echo', 1, { deadlineMs: Number.NaN }),
       code('OPTION_INVALID', /got NaN/),
+    );
+    await assert.rejects(
+      proxy.call('echo', 1, { deadlineMs: '50' as never }),
+      code('OPTION_INVALID', /got 50/),
     );
   });
 

@@ -1,4 +1,4 @@
-import { type Clock, TendonError, type TimerWheel } from '../core/index.ts';
+import { type Clock, TendonError } from '../core/index.ts';
 import {
   EnvelopeReader,
   Flag,
@@ -11,50 +11,8 @@ import type { Connection, FrameHandler, Peer } from '../transport/index.ts';
 import { toMessageError } from './call-error.ts';
 import { FrameSender, lostError } from './frame-sender.ts';
 import { decodeValue, type ResolvedMethod, refusal } from './resolved-method.ts';
-import { type CallContext, type CallOwner, ServerCall } from './server-call.ts';
-
-export type AnyHandler = (request: unknown, call: CallContext) => unknown;
-
-/** A method and what serves it. */
-export interface ServedMethod {
-  readonly resolved: ResolvedMethod;
-  readonly handler: AnyHandler;
-}
-
-/** What the sessions of one stub share: limits, counts and the way to say something. */
-export interface StubCore {
-  readonly service: string;
-  readonly clock: Clock;
-  readonly deadlines: TimerWheel;
-  /** by method id as i32, so that every key is a small integer */
-  readonly methods: ReadonlyMap<number, ServedMethod>;
-  readonly maxConcurrentRequests: number;
-  readonly requestTimeoutMs: number;
-  readonly counts: StubCounts;
-  draining: boolean;
-  /** handlers that have not finished, over all connections */
-  active: number;
-  /** called when the last active handler is done */
-  idle: (() => void) | undefined;
-  handlerFailed(error: unknown, method: string): void;
-  dropped(session: StubSession, reason: TendonError): void;
-  closed(session: StubSession): void;
-}
-
-export interface StubCounts {
-  requests: number;
-  successful: number;
-  errors: number;
-  rejected: number;
-  timeouts: number;
-  cancelled: number;
-  dropped: number;
-  bytesReceived: number;
-  /** sent by sessions that have ended; living ones know their own */
-  bytesSent: number;
-  timed: number;
-  timedMs: number;
-}
+import { type CallOwner, ServerCall } from './server-call.ts';
+import type { ServedMethod, StubCore } from './stub-core.ts';
 
 /** Of the handlers that answer at once every so many is timed: reading the clock costs as much as a small handler. */
 const TIMED_EVERY = 16;
@@ -195,16 +153,18 @@ export class StubSession implements CallOwner {
     const timed = counts.requests % TIMED_EVERY === 1;
     const startedMs = timed ? this.clock.nowMs() : 0;
     let response: unknown;
+    let later: boolean;
     this.#stub.active++;
     try {
       response = served.handler(request, call);
+      later = isThenable(response);
     } catch (error) {
       this.#finished();
       this.#failed(call, error);
       return;
     }
-    if (isThenable(response)) {
-      this.#await(call, response);
+    if (later) {
+      this.#await(call, Promise.resolve(response)); // itself when it is a promise; tames what only looks like one
       return;
     }
     this.#finished();
@@ -216,7 +176,7 @@ export class StubSession implements CallOwner {
   }
 
   /** The handler goes on after this turn: from now on the call has a deadline and can be cancelled. */
-  #await(call: ServerCall, response: PromiseLike<unknown>): void {
+  #await(call: ServerCall, response: Promise<unknown>): void {
     if (call.oneWay) this.#oneWay.add(call);
     else this.#calls.set(call.callId, call);
     if (call.timeoutMs !== Infinity) this.#stub.deadlines.schedule(call, call.startedMs + call.timeoutMs);
@@ -306,25 +266,24 @@ export class StubSession implements CallOwner {
   /** The response has no bytes, or too many: the caller is told so instead. */
   #unsendable(call: ServerCall, error: unknown): void {
     if (TendonError.is(error, 'CONNECTION_LOST') || TendonError.is(error, 'CONNECTION_CLOSED')) return;
-    this.#stub.handlerFailed(error, call.method);
     const told = TendonError.is(error)
       ? error
       : new TendonError('ENCODE_FAILED', messageOf(error), { codec: call.resolved.codec.name });
     this.#stub.counts.errors++;
     this.#answerError(call.callId, told, 'serialization');
+    this.#stub.handlerFailed(error, call.method);
   }
 
   #failed(call: ServerCall, error: unknown): void {
     const stub = this.#stub;
-    stub.handlerFailed(error, call.method);
+    const { callId, method } = call;
     stub.counts.errors++;
-    if (TendonError.is(error)) {
-      this.#answerError(call.callId, error, 'application');
-      return;
+    if (TendonError.is(error)) this.#answerError(callId, error, 'application');
+    else {
+      const message = `${stub.service}.${method} failed: ${messageOf(error)}`;
+      this.#answerError(callId, new TendonError('HANDLER_FAILED', message, { method }), 'stub');
     }
-    const { method } = call;
-    const message = `${stub.service}.${method} failed: ${messageOf(error)}`;
-    this.#answerError(call.callId, new TendonError('HANDLER_FAILED', message, { method }), 'stub');
+    stub.handlerFailed(error, method); // last: a listener that throws takes nobody's answer away
   }
 
   /** Refused before the handler ran. */
@@ -390,9 +349,9 @@ export class StubSession implements CallOwner {
     if (this.#ended) return;
     this.#ended = true;
     this.#stub.counts.dropped++;
-    this.#stub.dropped(this, reason);
     this.abandonAll(reason);
     this.connection.destroy(reason);
+    this.#stub.dropped(this, reason);
   }
 
   #end(): void {
@@ -421,7 +380,7 @@ export class StubSession implements CallOwner {
   }
 }
 
-function isThenable(value: unknown): value is PromiseLike<unknown> {
+function isThenable(value: unknown): boolean {
   return (
     typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
   );

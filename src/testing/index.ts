@@ -1,3 +1,4 @@
+export { type FaultCounts, FaultyLink, type FaultyLinkOptions } from './faulty-link.ts';
 export { assertNumbered, fillNumbered, numberedFrame } from './frames.ts';
 export { SeededRandom } from './random.ts';
 export { type TransportUnderTest, transportContract } from './transport-contract/index.ts';

@@ -1,3 +1,4 @@
+// Over 400 lines because the way down (draining, closed, released) and who owns the receiving side are one state machine.
 import { EventEmitter } from 'node:events';
 import { type AgentHandle, type ClockTimer, type Context, TendonError } from '../core/index.ts';
 import type {

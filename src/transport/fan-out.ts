@@ -1,6 +1,5 @@
 import {
   BACK_PRESSURED,
-  integerOption,
   oneOfOption,
   powerOfTwoOption,
   refuseUnknownOptions,
@@ -32,16 +31,16 @@ export function resolveBroadcastOptions(options: BroadcastOptions): ResolvedBroa
 /**
  * A broadcast over connections that have no ring for it: each frame is offered to each subscriber.
  *
- * With policy `wait` a frame that some have taken and others not is kept until the slow ones took it too; until
- * then further frames are answered with BACK_PRESSURED, so every subscriber sees every frame once.
+ * With policy `wait` a frame that some have taken and others not waits in the queue of the slow ones and leaves as
+ * they make room; until it has, further frames are answered with BACK_PRESSURED, so every subscriber sees every
+ * frame once.
  */
 export class FanOut implements Broadcast {
   readonly writtenOnce = false;
   readonly #slow: SlowSubscriberPolicy;
   readonly #subscribers = new Set<Connection>();
-  /** who has not taken `#held` yet */
+  /** whose last frame still waits for room */
   readonly #behind = new Set<Connection>();
-  #held: Uint8Array | undefined = undefined;
   #claimed: Uint8Array = new Uint8Array(4096);
   #claimLength = -1;
   #dropped = 0;
@@ -56,6 +55,11 @@ export class FanOut implements Broadcast {
 
   get dropped(): number {
     return this.#dropped;
+  }
+
+  /** Everybody has taken the last frame: `offer` takes the next. */
+  get ready(): boolean {
+    return this.#behind.size === 0;
   }
 
   get claimBuffer(): Uint8Array {
@@ -80,8 +84,8 @@ export class FanOut implements Broadcast {
   tryClaim(length: number): number {
     if (this.#claimLength >= 0)
       throw new TendonError('STATE_INVALID', 'commit or abort the open claim first', {});
-    integerOption('length', length, 0, this.maxClaimBytes);
-    if (!this.#catchUp()) return BACK_PRESSURED;
+    this.#checkLength(length);
+    if (this.#behind.size > 0) return BACK_PRESSURED;
     if (this.#claimed.length < length) this.#claimed = new Uint8Array(2 ** Math.ceil(Math.log2(length)));
     this.#claimLength = length;
     return 0;
@@ -101,7 +105,8 @@ export class FanOut implements Broadcast {
   offer(bytes: Uint8Array, offset = 0, length = bytes.length - offset): number {
     if (this.#claimLength >= 0)
       throw new TendonError('STATE_INVALID', 'commit or abort the open claim first', {});
-    if (!this.#catchUp()) return BACK_PRESSURED;
+    this.#checkLength(length);
+    if (this.#behind.size > 0) return BACK_PRESSURED;
     this.#distribute(bytes, offset, length);
     return 0;
   }
@@ -117,47 +122,46 @@ export class FanOut implements Broadcast {
   [Symbol.dispose](): void {
     this.#subscribers.clear();
     this.#behind.clear();
-    this.#held = undefined;
   }
 
   #distribute(bytes: Uint8Array, offset: number, length: number): void {
+    let copy: Uint8Array | undefined;
     for (const connection of this.#subscribers) {
       const taken = connection.offer(bytes, offset, length);
       if (taken >= 0) continue;
       if (taken !== BACK_PRESSURED) {
         this.remove(connection);
-        continue;
+      } else if (this.#slow === 'wait') {
+        copy ??= copyOf(bytes, offset, length);
+        this.#waitFor(connection, copy);
+      } else {
+        this.#dropped++;
+        if (this.#slow === 'disconnect') this.#disconnect(connection);
       }
-      if (this.#slow === 'wait') {
-        this.#behind.add(connection);
-        continue;
-      }
-      this.#dropped++;
-      if (this.#slow === 'disconnect') this.#disconnect(connection);
     }
-    if (this.#behind.size > 0) this.#held = copyOf(bytes, offset, length);
+  }
+
+  #waitFor(connection: Connection, frame: Uint8Array): void {
+    this.#behind.add(connection);
+    connection.send(frame).then(
+      () => this.#behind.delete(connection),
+      () => {
+        this.#dropped++;
+        this.#behind.delete(connection);
+      },
+    );
+  }
+
+  #checkLength(length: number): void {
+    const limitBytes = this.maxClaimBytes;
+    if (length >= 0 && length <= limitBytes) return;
+    const what = `a broadcast frame of ${length} bytes is not from 0 to the ${limitBytes} that every subscriber takes`;
+    throw new TendonError('FRAME_TOO_LARGE', what, { bytes: length, limitBytes });
   }
 
   #disconnect(connection: Connection): void {
     this.remove(connection);
     const message = `${connection.endpoint} did not keep up with the broadcast and its policy is "disconnect"`;
     connection.destroy(new TendonError('QUEUE_FULL', message, { queue: 'broadcast', limit: 0 }));
-  }
-
-  /** Whether everybody has taken the last frame, so that `offer` takes the next. */
-  ready(): boolean {
-    return this.#catchUp();
-  }
-
-  /** Gives the held frame to those who have not taken it. @returns whether everybody has it now */
-  #catchUp(): boolean {
-    const held = this.#held;
-    if (held === undefined) return true;
-    for (const connection of this.#behind) {
-      if (connection.offer(held) !== BACK_PRESSURED) this.#behind.delete(connection);
-    }
-    if (this.#behind.size > 0) return false;
-    this.#held = undefined;
-    return true;
   }
 }

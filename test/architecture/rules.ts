@@ -26,9 +26,10 @@ export const ARROWS: Readonly<Record<string, readonly string[]>> = {
   transport: ['core', 'os', 'memory'],
   'transport/shm': ['ring'],
   'transport/inproc': ['ring'], // docs/adr/0001-inproc-stands-on-a-ring.md
-  'transport/aeron': ['stream'],
-  'transport/unix': ['transport/stream-socket'], // no transport but what these two share: frames over a byte stream
+  // docs/adr/0010-stream-sockets-share-a-folder.md
+  'transport/unix': ['transport/stream-socket'],
   'transport/tcp': ['transport/stream-socket'],
+  'transport/aeron': ['stream'],
   discovery: ['core', 'os'],
   config: ['core', 'os', 'discovery'],
   pattern: LINKED,

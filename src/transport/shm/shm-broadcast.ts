@@ -151,7 +151,7 @@ export class ShmBroadcast implements Broadcast {
   }
 
   tryClaim(length: number): number {
-    if (this.#plain.subscribers > 0 && !this.#plain.ready()) return BACK_PRESSURED;
+    if (this.#plain.subscribers > 0 && !this.#plain.ready) return BACK_PRESSURED;
     const at = this.#writer.tryClaim(length, FRAME);
     if (at < 0) return at;
     this.#claimedAt = at;
@@ -172,7 +172,7 @@ export class ShmBroadcast implements Broadcast {
   }
 
   offer(bytes: Uint8Array, offset = 0, length: number = bytes.length - offset): number {
-    if (this.#plain.subscribers > 0 && !this.#plain.ready()) return BACK_PRESSURED;
+    if (this.#plain.subscribers > 0 && !this.#plain.ready) return BACK_PRESSURED;
     const at = this.#writer.offer(bytes, offset, length, FRAME);
     if (at < 0) return at;
     if (this.#plain.subscribers > 0) this.#plain.offer(bytes, offset, length);
