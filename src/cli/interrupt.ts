@@ -8,10 +8,10 @@ const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
  */
 export class Interrupt implements Disposable {
   readonly #controller = new AbortController();
-  #exitCode = 0;
+  #name: (typeof SIGNALS)[number] | undefined = undefined;
   readonly #onSignal = (name: NodeJS.Signals): void => {
-    this.#exitCode = 128 + constants.signals[name];
-    if (this.signal.aborted) process.exit(this.#exitCode);
+    this.#name = SIGNALS.find((known) => known === name);
+    if (this.signal.aborted) process.exit(this.exitCode);
     this.#controller.abort(new Error(`ended by ${name}`));
   };
 
@@ -25,7 +25,18 @@ export class Interrupt implements Disposable {
 
   /** 128 plus the signal's number, as shells report it; 0 when there was none. */
   get exitCode(): number {
-    return this.#exitCode;
+    return this.#name === undefined ? 0 : 128 + constants.signals[this.#name];
+  }
+
+  /**
+   * After cleaning up: a failure that only the interrupt caused ends the process by that signal, as if it had not been
+   * watched; also where a write to a reader that does not read keeps a thread, which would hold up an orderly exit.
+   */
+  orThrow(error: unknown): void {
+    const name = this.#name;
+    if (name === undefined) throw error;
+    this[Symbol.dispose]();
+    process.kill(process.pid, name);
   }
 
   [Symbol.dispose](): void {

@@ -1,7 +1,10 @@
 import { readFileSync } from 'node:fs';
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { registerBench } from './bench/index.ts';
 import { registerDemo } from './demo/index.ts';
+import { registerDoctor } from './doctor/index.ts';
+import { registerPipe } from './pipe/index.ts';
+import { registerCall, registerServe } from './service/index.ts';
 
 /** The `tendon` command with all it can do. */
 export function createProgram(): Command {
@@ -9,11 +12,21 @@ export function createProgram(): Command {
     .description('messaging between processes at the speed of memory')
     .version(ownVersion(), '-V, --version')
     .option('--debug', 'show where a failure came from')
+    .addOption(
+      new Option(
+        '--runtime-directory <path>',
+        'where names meet; /run/user/UID/tendon or /tmp/tendon-UID',
+      ).env('TENDON_RUNTIME_DIRECTORY'),
+    )
     .showHelpAfterError('(run with --help for what there is)')
     .configureHelp({ showGlobalOptions: true })
     .exitOverride();
   registerDemo(program);
   registerBench(program);
+  registerDoctor(program);
+  registerServe(program);
+  registerCall(program);
+  registerPipe(program);
   for (const command of program.commands)
     command.exitOverride().showHelpAfterError('(run with --help for what there is)');
   return program;

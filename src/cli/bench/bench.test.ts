@@ -6,6 +6,7 @@ import { after, before, describe, it } from 'node:test';
 import { TendonError } from '../../core/index.ts';
 import { runBench } from './bench.ts';
 import { type BenchOptions, resolveBenchOptions } from './options.ts';
+import { allowedCpus, placementMissing } from './placement.ts';
 import { type BenchReport, caseKey, type WorkloadName } from './report.ts';
 import { SUBJECTS } from './subjects/index.ts';
 import { formatReport } from './table.ts';
@@ -103,6 +104,21 @@ describe('tendon bench', () => {
     await assert.rejects(running, (error) => TendonError.is(error, 'ABORTED'));
     assert.deepEqual(leftovers(), before);
   }
+
+  it('says where the sides of a one-way run were', async () => {
+    const report = await runBench({
+      only: ['throughput'],
+      subjects: [],
+      peers: ['net', 'MessagePort'],
+      durationSeconds: 0.01,
+      rounds: 1,
+    });
+    const pinned = (subject: string): Set<unknown> =>
+      new Set(report.results.filter((row) => row.subject === subject).map((row) => row.pinned));
+    const canPin = placementMissing('two-cores', allowedCpus()) === undefined;
+    assert.deepEqual(pinned('net'), new Set([canPin]));
+    assert.deepEqual(pinned('MessagePort'), new Set([false]), 'threads share the affinity of their process');
+  });
 
   it('refuses workloads, peers and options that it does not know', () => {
     const refused = (error: unknown): boolean => TendonError.is(error, 'OPTION_INVALID');

@@ -7,7 +7,7 @@ import { describeEnvironment } from './environment.ts';
 import { judgeFloors } from './floors.ts';
 import { type BenchOptions, type ResolvedBenchOptions, resolveBenchOptions } from './options.ts';
 import { Pair } from './pair.ts';
-import { allowedCpus, cpusFor, placementMissing } from './placement.ts';
+import { allowedCpus, cpusFor, type Placement, placementMissing, unpinnable } from './placement.ts';
 import { type BenchReport, type BenchResult, type BenchSkip, caseTitle } from './report.ts';
 import { NativeSession, type Session } from './session.ts';
 import { median, spread } from './statistics.ts';
@@ -52,6 +52,7 @@ class BenchRun {
   readonly #control: ControlServer;
   readonly #closer: Closer;
   readonly #allowedCpus: readonly number[] = allowedCpus();
+  readonly #canPin = placementMissing('two-cores', this.#allowedCpus) === undefined;
   readonly #unavailable = new Map<Subject, string>();
   readonly #programs = new Map<Subject, Promise<NativeRunner>>();
   readonly #results: BenchResult[] = [];
@@ -161,7 +162,7 @@ class BenchRun {
 
   async #open(one: Case, contender: Contender, owner: Closer): Promise<void> {
     const { subject, face } = contender;
-    const cpus = cpusFor(one.about.placement ?? 'free', this.#allowedCpus);
+    const cpus = cpusFor(this.#placementOf(one, subject), this.#allowedCpus);
     const { signal } = this.#options;
     if (face === 'native') {
       contender.session = new NativeSession(await this.#program(subject), cpus, signal);
@@ -180,6 +181,11 @@ class BenchRun {
     }
     const { session } = contender;
     owner.defer(() => session.close());
+  }
+
+  #placementOf({ about, apart }: Case, subject: Subject): Placement {
+    if (about.placement !== undefined) return about.placement;
+    return apart && unpinnable(subject, 'two-cores') === undefined && this.#canPin ? 'two-cores' : 'free';
   }
 
   #program(subject: Subject): Promise<NativeRunner> {
@@ -211,6 +217,7 @@ class BenchRun {
         rounds: values.length,
         values,
         ...processorTime(one, rounds),
+        ...(one.apart && { pinned: this.#placementOf(one, subject) === 'two-cores' }),
         faults,
       });
     }

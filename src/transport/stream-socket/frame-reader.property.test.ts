@@ -8,6 +8,7 @@ import { FrameWriter } from './frame-writer.ts';
 class Pipe {
   readonly chunks: Uint8Array[] = [];
   writableLength = 0;
+  readonly destroyed = false;
   taking = true;
   write(bytes: Uint8Array): void {
     this.chunks.push(bytes);

@@ -3,8 +3,8 @@ import type { FaceName, LatencyMode, PercentileName, Subject } from '../subject.
 import type { Case, Workload } from '../workload.ts';
 
 const BYTES = 64;
-/** Parked: long enough for both sides, and on most hosts their cores, to fall asleep. */
-const PARK_GAP_MS = 2;
+/** Parked: five times as long as a poller stays awake. */
+const PARK_GAP_MS = 1;
 const NAMES: readonly PercentileName[] = ['p50', 'p99', 'p99.9'];
 
 /**
