@@ -35,6 +35,10 @@ static Descriptor OpenInKernel(int base, const char* path, int flags, mode_t mod
 // The same rules, one component at a time, for kernels before 5.6 and for sandboxes that hide openat2.
 static Descriptor OpenByWalking(int base, char* path, int flags, mode_t mode) {
   struct stat origin;
+  if (path[0] == '\0') {
+    errno = ENOENT;
+    return Descriptor();
+  }
   if (path[0] == '/') {
     errno = EXDEV;  // what openat2 says of a path that leaves the base
     return Descriptor();

@@ -285,8 +285,12 @@ static napi_value ReceiveDescriptors(napi_env env, napi_callback_info info) {
     return ThrowErrno(env, many < received.size() ? EMFILE : EMSGSIZE, "recvmsg");
   }
   for (size_t i = 0; i < many; i++) {
-    if (napi_set_element(env, arguments[4], held + static_cast<uint32_t>(i), Int(env, received[i].get())) != napi_ok) {
-      return nullptr;  // a frozen array: its exception is pending, `received` closes what it still holds
+    const uint32_t place = held + static_cast<uint32_t>(i);
+    uint32_t length = 0;
+    // A frozen array takes nothing and says nothing: only its length tells whether the descriptor has an owner now.
+    if (napi_set_element(env, arguments[4], place, Int(env, received[i].get())) != napi_ok ||
+        napi_get_array_length(env, arguments[4], &length) != napi_ok || length != place + 1) {
+      return ThrowArgument(env, "out", "an array that can grow");
     }
     received[i].Release();
   }

@@ -18,6 +18,7 @@ const PROCESS_TESTS = 'test/process/';
 
 const readJson = (path) => JSON.parse(readFileSync(path, 'utf8'));
 
+/** The committed checklists: `[{ spec, lines: [{ line, title, process }] }]`. */
 function checklists() {
   const folder = join(DATA, 'checklists');
   return readdirSync(folder)
@@ -35,7 +36,7 @@ function numbers(list) {
 }
 
 /** What a test name quotes, as `{ spec, line }`; names of other bracketed things are not specs we know. */
-export function quotesOf(name, specs) {
+function quotesOf(name, specs) {
   return [...name.matchAll(QUOTE)]
     .filter(([, spec]) => specs.has(spec))
     .flatMap(([, spec, list]) => numbers(list).map((line) => ({ spec, line })));
@@ -57,9 +58,7 @@ function evidence(tests, specs) {
 const byFileThenName = (a, b) => (a.file + a.name < b.file + b.name ? -1 : 1);
 
 /** The page as data: one entry a line, in the order of the checklists. No times, no versions: the same run, the same bytes. */
-function entries(tests) {
-  const lists = checklists();
-  const deviations = readJson(join(DATA, 'deviations.json'));
+export function entries(tests, lists, deviations) {
   const proofs = evidence(tests, new Set(lists.map(({ spec }) => spec)));
   return lists.flatMap(({ spec, lines }) =>
     lines.map(({ line, title, process }) => {
@@ -111,7 +110,7 @@ function markdown(all) {
 }
 
 function pages(tests) {
-  const all = entries(tests);
+  const all = entries(tests, checklists(), readJson(join(DATA, 'deviations.json')));
   return {
     'conformance.json': `${JSON.stringify(all, null, 2)}\n`,
     'conformance.md': markdown(all),
@@ -119,8 +118,7 @@ function pages(tests) {
 }
 
 /** Quotes that name no line of a known checklist: a slip of the pen would prove nothing, in silence. */
-function strayQuotes(tests) {
-  const lists = checklists();
+export function strayQuotes(tests, lists) {
   const known = new Set(lists.flatMap(({ spec, lines }) => lines.map(({ line }) => `${spec} ${line}`)));
   const specs = new Set(lists.map(({ spec }) => spec));
   return tests.flatMap(({ file, name }) =>
@@ -132,7 +130,7 @@ function strayQuotes(tests) {
 
 /** @returns what is wrong with the committed pages after this run; empty when they say what it showed */
 export function conformanceProblems(tests) {
-  const problems = strayQuotes(tests);
+  const problems = strayQuotes(tests, checklists());
   for (const [name, text] of Object.entries(pages(tests))) {
     const path = join(PAGES, name);
     if (!existsSync(path) || readFileSync(path, 'utf8') !== text) {

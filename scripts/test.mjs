@@ -23,6 +23,7 @@ import { build } from './build.mjs';
 import { check } from './check.mjs';
 import { conformanceProblems, writeConformance } from './conformance.mjs';
 import { ROOT, testFiles } from './tree.mjs';
+import { problemsOf } from './verdict.mjs';
 
 /** Suites that only run when named: they install packages, or take too long for every run. */
 const ON_REQUEST = ['package', 'soak'];
@@ -82,25 +83,6 @@ async function runTests(files, { timeoutS, deadlineS, record }) {
   return { ok: code === 0, tests: JSON.parse(readFileSync(record, 'utf8')).tests };
 }
 
-/** What a green exit code does not say. */
-function problemsOf(files, tests) {
-  const real = tests.filter(
-    (test) => !test.suite && test.name !== test.file && !test.name.endsWith('.test.js'),
-  );
-  const withTests = new Set(real.map((test) => test.file));
-  const problems = [];
-  if (real.length === 0) problems.push('no test ran');
-  for (const { source } of files) {
-    if (!withTests.has(source)) problems.push(`${source} ran no test`);
-  }
-  for (const { file, name, status, reason } of tests) {
-    if (status === 'skipped' && reason === undefined)
-      problems.push(`skipped without a reason: ${name} (${file})`);
-    if (status === 'todo') problems.push(`marked unfinished: ${name} (${file})`);
-  }
-  return problems;
-}
-
 const { values: options } = parseArgs({
   options: {
     suite: { type: 'string' },
@@ -130,9 +112,12 @@ const { ok, tests } = await runTests(files, {
   deadlineS: Number(options.deadline ?? 15 * timeoutS),
   record: resolve(options.record),
 });
-const problems = problemsOf(files, tests);
+const problems = problemsOf(
+  files.map(({ source }) => source),
+  tests,
+);
 if (options.write) {
-  if (!everything) fail(['the conformance page is written from a run of everything']);
+  if (!everything || !ok) fail(['the conformance page is written from a run of everything that passed']);
   writeConformance(tests);
 } else if (everything && ok) {
   problems.push(...conformanceProblems(tests));

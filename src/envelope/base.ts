@@ -1,17 +1,20 @@
-import {
+import type { Kind, Priority } from './layout.ts';
+import * as layout from './layout.ts';
+
+// Locals, not imports: V8 folds a module's own unexported constants, but loads and checks an imported one at each use.
+// Here that is 7 ns a base against 1.3 (bench/micro/envelope.ts).
+const {
   BASE_BYTES,
   CALL_ID_OFFSET,
   CODEC_SHIFT,
   ENVELOPE_VERSION,
   FLAGS_SHIFT,
-  type Kind,
   METHOD_ID_OFFSET,
   PRIORITY_SHIFT,
-  type Priority,
   REMAINING_OFFSET,
   VERSION_SHIFT,
   WORD_OFFSET,
-} from './layout.ts';
+} = layout;
 
 /**
  * Writes the fixed base of 16 bytes.

@@ -87,8 +87,10 @@ function frameWith(bit: number, body: readonly number[], payload: readonly numbe
 }
 
 describe('the vectors of envelope.md', () => {
-  it('are there', () => {
+  it('are all found: [ENV-40] [ENV-41] [ENV-42] [ENV-43] [ENV-44] [ENV-45]', () => {
     assert.equal(vectors.length, 6);
+  });
+  it('are all found: [ENV-50] [ENV-51] [ENV-52] [ENV-53] [ENV-54] [ENV-55] [ENV-56] [ENV-57] [ENV-58] [ENV-59]', () => {
     assert.equal(refused.length, 10);
   });
   for (const { id, title, frame, message } of vectors) {
@@ -236,6 +238,11 @@ describe('a block', () => {
         'DECODE_FAILED',
       );
     }
+  });
+
+  it('[ENV-11] of endpoints whose source reaches into the payload is refused', () => {
+    const frame = frameWith(BlockBit.ENDPOINTS, [2, 0, 0, 0, 65], [66, 67]);
+    assert.deepEqual(refusal(frame), { code: 'DECODE_FAILED', position: 20 });
   });
 
   it('[ENV-12] with bytes that no field claims is refused', () => {

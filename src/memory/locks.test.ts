@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import { describe, it, mock } from 'node:test';
 import { TendonError } from '../core/index.ts';
 import { AtomicFlag } from './atomic-flag.ts';
 import { type OwnerLiveness, threadLiveness } from './owner.ts';
@@ -71,7 +71,8 @@ describe('SpinLock', () => {
   it('recovers from an owner word that no living thread can have written', () => {
     const words = memory(SpinLock.WORDS);
     words[1] = 77; // a start time without a pid
-    const lock = new SpinLock(words, 0, party(1));
+    const everybodyLives = { self: { pid: 3, startTime: 0, threadId: 0 }, isAlive: () => true };
+    const lock = new SpinLock(words, 0, { liveness: everybodyLives, waiter });
     assert.equal(lock.lock(1000), 'owner-died');
     lock.unlock();
     assert.equal(lock.tryLock(), true);
@@ -100,6 +101,34 @@ describe('SpinLock', () => {
     assert.deepEqual(lock.owner, { pid: 2 ** 22 - 1, startTime: 0xfffffff0, threadId: 1023 });
     assert.equal(lock.isMine, true);
     lock.unlock();
+  });
+
+  it('wakes one sleeper on release, and the next when that one releases', () => {
+    const words = memory(SpinLock.WORDS);
+    const one = new SpinLock(words, 0, party(1));
+    let woken = 0;
+    const two = new SpinLock(words, 0, {
+      ...party(2),
+      waiter: {
+        wait(over, index, expected) {
+          assert.equal(over[index], expected);
+          one.unlock(); // what happens while it sleeps
+          assert.notEqual(over[index], expected, 'who is about to sleep now does not');
+          return 'woken';
+        },
+        wake: (_over, _index, count) => {
+          assert.equal(count, 1);
+          return ++woken;
+        },
+      },
+    });
+    one.lock();
+    assert.equal(two.lock(), 'acquired');
+    two.unlock(); // others may have slept beside it
+    assert.equal(woken, 1);
+    two.lock();
+    two.unlock(); // nobody waited since
+    assert.equal(woken, 1);
   });
 
   it('refuses memory that is too short, off alignment, or options it does not know', () => {
@@ -310,6 +339,24 @@ describe('ShardedMutex', () => {
     three.lockShared();
   });
 
+  it('steps back as a reader when a writer came in the middle of entering', () => {
+    const words = memory(ReadWriteLock.wordsNeeded());
+    const [reader, writer] = [new ReadWriteLock(words, 0, party(1)), new ReadWriteLock(words, 0, party(2))];
+    const compareExchange = mock.method(Atomics, 'compareExchange');
+    const interrupted = (cells: BigInt64Array, at: number, was: bigint, to: bigint): bigint => {
+      assert.equal(writer.tryLock(), true); // after the reader looked for one, before it enters its name
+      return Atomics.compareExchange(cells, at, was, to);
+    };
+    // locks only ever call it with 64-bit cells
+    compareExchange.mock.mockImplementationOnce(interrupted as typeof Atomics.compareExchange, 0);
+    assert.equal(reader.tryLockShared(), false);
+    compareExchange.mock.restore();
+    writer.unlock();
+    assert.equal(writer.tryLock(), true, 'the reader left no name behind');
+    writer.unlock();
+    assert.equal(reader.tryLockShared(), true);
+  });
+
   it('holds back more readers than it has places for', () => {
     const words = memory(ReadWriteLock.wordsNeeded(2));
     const lock = new ReadWriteLock(words, 0, { ...party(1), readers: 2 });
@@ -457,6 +504,35 @@ describe('Semaphore', () => {
     two.release();
     two.release();
     assert.equal(two.count(), 2);
+  });
+
+  it('hands on a permit that is released while another hands out permits', async () => {
+    const words = memory(Semaphore.wordsNeeded(2));
+    const [one, two] = [semaphore(2, 1, words), semaphore(2, 2, words)];
+    let released = true;
+    const handsOut = new Semaphore(words, 0, {
+      ...party(3),
+      permits: 2,
+      waiter: {
+        wait: waiter.wait,
+        wake(over, index, count) {
+          if (!released) {
+            released = true;
+            one.release(); // the guard is held: it is not to be had here
+          }
+          return waiter.wake(over, index, count);
+        },
+      },
+    });
+    one.acquire();
+    handsOut.acquire();
+    released = false;
+    const waiting = [two.acquireAsync(), two.acquireAsync()];
+    assert.equal(two.count(), 0);
+    handsOut.release();
+    assert.equal(released, true);
+    assert.equal(two.count(), 0, 'both permits went to those who wait, at once');
+    await Promise.all(waiting);
   });
 
   it('has a bound on those who wait', async () => {

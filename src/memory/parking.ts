@@ -30,7 +30,7 @@ export class Parking {
   /** Says that this thread is about to sleep; the answer is for `sleep`. */
   announce(): number {
     const events = Atomics.load(this.#words, this.#index + EVENTS);
-    Atomics.store(this.#words, this.#index + PARKED, 1); // SYNC(parking): before the second try
+    Atomics.store(this.#words, this.#index + PARKED, 1); // SYNC(parking) fence: before the second try
     return events;
   }
 
@@ -39,7 +39,7 @@ export class Parking {
   }
 
   unpark(count: number): void {
-    if (Atomics.load(this.#words, this.#index + PARKED) === 0) return; // SYNC(parking): after the release
+    if (Atomics.load(this.#words, this.#index + PARKED) === 0) return; // SYNC(parking) fence: after the release
     Atomics.store(this.#words, this.#index + PARKED, 0);
     Atomics.add(this.#words, this.#index + EVENTS, 1);
     this.#waiter.wake(this.#words, this.#index + EVENTS, count);

@@ -70,7 +70,7 @@ export class SeqLock {
   /** True when what was read since `readBegin` may be torn. The whole sequence is compared, not its low half. */
   readRetry(sequence: number): boolean {
     const high = this.#words[this.#index + HIGH]! >>> 0;
-    const low = Atomics.load(this.#words, this.#index + LOW) >>> 0; // SYNC(seqlock.begin): after the data
+    const low = Atomics.load(this.#words, this.#index + LOW) >>> 0; // SYNC(seqlock.begin) acquire: after the data
     return sequence !== high * 2 ** 32 + low;
   }
 
@@ -152,7 +152,7 @@ export class SeqLock {
   #open(): Acquired {
     const low = this.#words[this.#index + LOW]!;
     if ((low & 1) !== 0) return 'owner-died';
-    Atomics.store(this.#words, this.#index + LOW, (low + 1) | 0); // SYNC(seqlock.begin): before the data
+    Atomics.store(this.#words, this.#index + LOW, (low + 1) | 0); // SYNC(seqlock.begin) release: before the data
     return 'acquired';
   }
 

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { describe, it } from 'node:test';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 import { threadLiveness } from './owner.ts';
+import { RegionPool } from './region-pool.ts';
 import { Semaphore } from './semaphore.ts';
 import { SeqLock } from './seq-lock.ts';
 import { ShardedMutex } from './sharded-mutex.ts';
@@ -57,13 +58,17 @@ const jobs = {
   },
   shardedMutex(job: Job): void {
     const mutex = new ShardedMutex(job.words, AT, { ...blocking(job), shards: 16 });
+    const { words } = job;
     for (let n = 0; n < job.rounds; n++) {
       mutex.lock('counter');
-      increment(job.words);
+      fill(words, words[RECORD]! + 1);
+      increment(words);
       mutex.unlock('counter');
-      mutex.lockShared('counter');
-      assert.ok(job.words[COUNTER]! > n);
-      mutex.unlockShared('counter');
+      for (let read = 0; read < 3; read++) {
+        mutex.lockShared('counter');
+        assert.equal(isTorn(words), false);
+        mutex.unlockShared('counter');
+      }
     }
   },
   semaphore(job: Job): void {
@@ -76,6 +81,16 @@ const jobs = {
       Atomics.sub(job.words, INSIDE, 1);
       Atomics.add(job.words, COUNTER, 1);
       semaphore.release();
+    }
+  },
+  regionPool(job: Job): void {
+    const pool = RegionPool.attach(job.words, AT, blocking(job).liveness);
+    for (let n = 0; n < job.rounds; n++) {
+      using loan = pool.tryAcquire(64);
+      if (loan === undefined) continue;
+      loan.bytes.fill(job.threadId);
+      for (let turn = 0; turn < 4; turn++) assert.ok(loan.bytes.every((byte) => byte === job.threadId));
+      Atomics.add(job.words, COUNTER, 1);
     }
   },
   acquireOnce(job: Job): void {
@@ -127,6 +142,15 @@ if (!isMainThread) {
       const words = memory();
       await all('shardedMutex', words, (100 * 100 * SCALE) / THREADS);
       assert.equal(words[COUNTER], 100 * 100 * SCALE);
+    });
+
+    it('lends no block of a region to two threads', async () => {
+      const words = memory();
+      const classes = [{ blockBytes: 64, blocks: 3 }];
+      const pool = RegionPool.create(words, AT, { classes }, blocking({ words, threadId: 9 }).liveness);
+      await all('regionPool', words, 5000 * SCALE);
+      assert.ok(words[COUNTER]! > 0);
+      assert.equal(pool.lent, 0);
     });
 
     it('[shm-transport 52] Semaphore(3) never exceeds 3 among threads that sleep for it', async () => {

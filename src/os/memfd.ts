@@ -1,3 +1,4 @@
+import { freemem } from 'node:os';
 import { integerOption, oneOfOption, refuseUnknownOptions, TendonError } from '../core/index.ts';
 import { closeFd, describeFd } from './descriptor.ts';
 import { native } from './native.ts';
@@ -54,6 +55,7 @@ export function createMemfd(name: string, bytes: number, options: MemfdOptions =
     });
   }
   const doing = `create the memfd "${name}" of ${bytes} bytes`;
+  requireMemory(bytes, doing);
   const fd = openMemfd(name, MFD_ALLOW_SEALING | (hugePages ? MFD_HUGETLB : 0), doing);
   try {
     const addon = native();
@@ -66,6 +68,16 @@ export function createMemfd(name: string, bytes: number, options: MemfdOptions =
   } catch (error) {
     closeFd(fd);
     throw systemFailure(error, doing);
+  }
+}
+
+/** Without a limit the kernel commits page after page until it has to kill somebody: what cannot fit is refused before. */
+function requireMemory(bytes: number, doing: string): void {
+  const limit = process.constrainedMemory(); // of the memory cgroup; 0 or nearly 2^64 without one
+  const available = limit > 0 ? Math.min(freemem(), limit) : freemem();
+  if (bytes > available) {
+    const text = `cannot ${doing}: only ${available} bytes of memory are available; ask for less or free some`;
+    throw new TendonError('RESOURCE_EXHAUSTED', text, { resource: 'memory' });
   }
 }
 

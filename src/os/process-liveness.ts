@@ -70,7 +70,10 @@ export function ownStartTime(): number {
   return processStartTime(process.pid) ?? 0;
 }
 
-/** A start of 0 means unknown: then the pid alone decides. */
+/**
+ * A start of 0 means unknown: then the pid alone decides. Starts are compared modulo 2^32, which is how shared
+ * memory keeps them; the ticks pass that after 497 days.
+ */
 export const processLiveness: ProcessLiveness = {
   self() {
     return { pid: process.pid, startTime: ownStartTime() };
@@ -78,6 +81,6 @@ export const processLiveness: ProcessLiveness = {
   isAlive(pid, startTime) {
     if (!processAlive(pid)) return false;
     const actual = processStartTime(pid);
-    return actual === undefined || startTime === 0 || actual === startTime;
+    return actual === undefined || startTime === 0 || actual >>> 0 === startTime >>> 0;
   },
 };

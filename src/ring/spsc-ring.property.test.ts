@@ -51,7 +51,7 @@ function bodyOf(length: number, seed: number): Uint8Array {
 }
 
 describe('SpscRing, against an array', () => {
-  it('[shm-transport 23] hands over what was committed, whole, once, in order, wherever positions wrap', () => {
+  it('hands over what was committed, whole, once, in order, wherever positions wrap', () => {
     fc.assert(
       fc.property(position, fc.array(step, { minLength: 1, maxLength: 120 }), (initialPosition, steps) => {
         const memory = new ArrayBuffer(SpscRing.bytesNeeded(CAPACITY));

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { isDeepStrictEqual } from 'node:util';
 import { BACK_PRESSURED, CLOSED, TendonError } from '../core/index.ts';
 import { HEAD_WORD, SPSC_DATA_WORD, TAIL_WORD } from './layout.ts';
 import { EMPTY } from './spsc-consumer.ts';
@@ -86,7 +87,7 @@ describe('SpscRing', () => {
     assert.equal(take(consumer).length, 3);
   });
 
-  it('[shm-transport 12] wraps around with data intact', () => {
+  it('[RING-8] [shm-transport 12] wraps around with data intact', () => {
     const { producer, consumer } = open();
     for (let round = 0; round < 50; round++) {
       const bodies = [bytesOf(1000, round), bytesOf(1016, round + 1), bytesOf(333, round + 2)];
@@ -98,7 +99,7 @@ describe('SpscRing', () => {
     }
   });
 
-  it('[shm-transport 13] goes on when the 32-bit positions wrap', () => {
+  it('[RING-3] [shm-transport 13] goes on when the 32-bit positions wrap', () => {
     for (const initialPosition of [-64, 2 ** 31 - 64, -(2 ** 31), 2 ** 31 - 4096]) {
       const { producer, consumer } = open({ initialPosition });
       for (let i = 0; i < 100; i++) {
@@ -107,6 +108,24 @@ describe('SpscRing', () => {
       }
       assert.equal(producer.usedBytes, 0);
     }
+  });
+
+  it('[shm-transport 13] carries more than 4 GiB', () => {
+    const { producer, consumer } = open({ capacityBytes: 1 << 20 });
+    const words = new Int32Array(producer.bytes.buffer, producer.bytes.byteOffset);
+    let carried = 0;
+    for (let i = 0; carried < 2 ** 32 + 2 ** 30; i++) {
+      const length = producer.maxRecordBytes - (i % 5000);
+      const at = producer.tryClaim(length);
+      words[at >> 2] = i;
+      producer.commit();
+      consumer.poll((_, offset, received) => {
+        assert.equal(received, length);
+        assert.equal(words[offset >> 2], i);
+        carried += received;
+      });
+    }
+    assert.equal(producer.usedBytes, 0);
   });
 
   it('[shm-transport 24] claims, writes and reads in place', () => {
@@ -166,7 +185,7 @@ describe('SpscRing', () => {
     assert.throws(() => producer.commit(), { code: 'STATE_INVALID' });
   });
 
-  it('refuses lengths and kinds that no record has', () => {
+  it('[RING-7] refuses lengths and kinds that no record has', () => {
     const { producer } = open();
     assert.equal(producer.maxRecordBytes, 1016);
     assert.throws(() => producer.tryClaim(1017), { code: 'FRAME_TOO_LARGE' });
@@ -245,7 +264,7 @@ describe('SpscRing', () => {
     assert.equal(producer.usedBytes, 0);
   });
 
-  it('gives room back in the middle of a long batch, but never the record in hand', () => {
+  it('[RING-12] gives room back in the middle of a long batch, but never the record in hand', () => {
     const { producer, consumer } = open();
     for (let i = 0; i < 16; i++) producer.offer(bytesOf(248));
     let freed = 0;
@@ -258,7 +277,7 @@ describe('SpscRing', () => {
     assert.ok(freed >= 2048, `only ${freed} bytes came back during the batch`);
   });
 
-  it('rings a parked consumer once for each time it parked', () => {
+  it('[RING-10] rings a parked consumer once for each time it parked', () => {
     const { producer, consumer, rung } = open();
     producer.offer(bytesOf(8));
     assert.equal(consumer.park(), false);
@@ -274,7 +293,7 @@ describe('SpscRing', () => {
     assert.equal(rung.consumer, 1);
   });
 
-  it('rings a parked producer once there is the room that it waits for', () => {
+  it('[RING-11] rings a parked producer once there is the room that it waits for', () => {
     const { producer, consumer, rung } = open();
     assert.equal(producer.park(8), false);
     for (let i = 0; i < 16; i++) producer.offer(bytesOf(248));
@@ -322,7 +341,7 @@ describe('SpscRing', () => {
     }
   });
 
-  it('[shm-transport 18] refuses a control block that is not the agreed ring', () => {
+  it('[RING-1] [shm-transport 18] refuses a control block that is not the agreed ring', () => {
     const attach = (scribble: (words: Int32Array) => void, capacityBytes = KIB4) => {
       const memory = new ArrayBuffer(SpscRing.bytesNeeded(8192));
       SpscRing.format({ memory, capacityBytes: KIB4 });
@@ -352,7 +371,7 @@ describe('SpscRing', () => {
     assert.throws(() => attach(() => {}, 8192), { code: 'REGION_CORRUPT' });
   });
 
-  it('[shm-transport 18] reports positions that went astray, each time, and goes on when they are right again', () => {
+  it('[RING-4] [shm-transport 18] reports positions that went astray, each time, and goes on when they are right again', () => {
     const { producer, consumer, words } = open();
     for (let i = 0; i < 4; i++) producer.offer(bytesOf(1016));
     for (const bad of [4, -8, 4104, 2 ** 31 - 8]) {
@@ -371,7 +390,7 @@ describe('SpscRing', () => {
     assert.equal(take(consumer).length, 3);
   });
 
-  it('[shm-transport 18] reports a record header that lies, and says which word it was', () => {
+  it('[RING-9] [shm-transport 18] reports a record header that lies, and says which word it was', () => {
     const cases: [word: number, value: number, what: string][] = [
       [0, -1, 'record length'],
       [0, 1017, 'record length'],
@@ -402,11 +421,16 @@ describe('SpscRing', () => {
     producer.offer(bytesOf(40)); // its header lies 80 bytes before the end, its neighbour after the wrap
     producer.offer(bytesOf(40));
     words[SPSC_DATA_WORD + (KIB4 - 80) / 4] = 80;
-    assert.throws(() => take(consumer), { code: 'REGION_CORRUPT' });
-    assert.throws(() => consumer.peek(), { code: 'REGION_CORRUPT' });
+    const lie = { what: 'record length', value: 80 };
+    for (const read of [() => consumer.poll(() => assert.fail('handed over')), () => consumer.peek()]) {
+      assert.throws(
+        read,
+        (error) => TendonError.is(error, 'REGION_CORRUPT') && isDeepStrictEqual(error.details, lie),
+      );
+    }
   });
 
-  it('refuses memory that is too small, misaligned offsets, odd capacities and unknown options', () => {
+  it('[RING-2] refuses memory that is too small, misaligned offsets, odd capacities and unknown options', () => {
     const memory = new ArrayBuffer(SpscRing.bytesNeeded(KIB4) + 128);
     const refused = (options: object) =>
       assert.throws(() => SpscRing.format({ memory, capacityBytes: KIB4, ...options }), {

@@ -146,7 +146,7 @@ async function torture(job: Omit<Job, 'memory' | 'bells'>, initialPosition: numb
 if (isMainThread) {
   describe('SpscRing, between two threads', () => {
     for (const mode of ['copied', 'claimed', 'corked'] as const) {
-      it(`loses, repeats, tears and reorders nothing and oversleeps nowhere (${mode})`, async () => {
+      it(`[RING-5] loses, repeats, tears and reorders nothing and oversleeps nowhere (${mode})`, async () => {
         const count = 150_000 * TIMES;
         assert.deepEqual(await torture({ count, mode, pauses: false }, 2 ** 31 - 8192), {
           received: count,

@@ -134,8 +134,7 @@ export class FrameSender {
 
   #sendCopy(bytes: Uint8Array, length: number): Promise<void> | undefined {
     const connection = this.#connection;
-    if (length > connection.maxFrameBytes) throw tooLarge(connection, length);
-    const outcome = connection.offer(bytes, 0, length);
+    const outcome = connection.offer(bytes, 0, length); // throws FRAME_TOO_LARGE beyond maxFrameBytes
     if (outcome === 0) {
       this.bytesSent += length;
       return undefined;

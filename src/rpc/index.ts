@@ -2,7 +2,16 @@
  * Calls between processes: a contract (`defineService`), who serves it (`ServiceStub`), who calls it
  * (`ServiceProxy`). Any connection carries them.
  */
+export type { CallCallback } from './call.ts';
 export { serviceError } from './call-error.ts';
+export {
+  type CallOptions,
+  type FullPolicy,
+  type OneWayOptions,
+  PROXY_DEFAULTS,
+  type ProxyOptions,
+  type ProxyStats,
+} from './proxy-options.ts';
 export type { CallContext } from './server-call.ts';
 export {
   type AnsweringMethods,
@@ -17,16 +26,7 @@ export {
   type Service,
   type Validator,
 } from './service.ts';
-export {
-  type CallCallback,
-  type CallOptions,
-  type FullPolicy,
-  type OneWayOptions,
-  PROXY_DEFAULTS,
-  type ProxyOptions,
-  type ProxyStats,
-  ServiceProxy,
-} from './service-proxy.ts';
+export { ServiceProxy } from './service-proxy.ts';
 export {
   type Handler,
   type Handlers,

@@ -93,7 +93,7 @@ export class Loopback extends ConnectionBase {
       },
       resolved,
     );
-    this.maxClaimBytes = options.maxClaimBytes ?? 1 << 16;
+    this.maxClaimBytes = Math.min(options.maxClaimBytes ?? 1 << 16, resolved.maxFrameBytes);
     this.#capacity = options.capacity ?? Infinity;
   }
 

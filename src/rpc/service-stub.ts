@@ -12,7 +12,8 @@ import type { Connection, Listener } from '../transport/index.ts';
 import { resolveMethods } from './resolved-method.ts';
 import type { CallContext } from './server-call.ts';
 import type { MethodTable, RequestOf, ResponseOf, Service } from './service.ts';
-import { type AnyHandler, type ServedMethod, type StubCore, StubSession } from './stub-session.ts';
+import type { AnyHandler, ServedMethod, StubCore } from './stub-core.ts';
+import { StubSession } from './stub-session.ts';
 
 /** Serves one method: returns the response or a promise of it, or throws. */
 export type Handler<Request, Response> = (

@@ -1,4 +1,4 @@
-import { type Clock, TendonError, type TimerWheel } from '../core/index.ts';
+import { type Clock, TendonError } from '../core/index.ts';
 import {
   EnvelopeReader,
   Flag,
@@ -11,53 +11,13 @@ import type { Connection, FrameHandler, Peer } from '../transport/index.ts';
 import { toMessageError } from './call-error.ts';
 import { FrameSender, lostError } from './frame-sender.ts';
 import { decodeValue, type ResolvedMethod, refusal } from './resolved-method.ts';
-import { type CallContext, type CallOwner, ServerCall } from './server-call.ts';
-
-export type AnyHandler = (request: unknown, call: CallContext) => unknown;
-
-/** A method and what serves it. */
-export interface ServedMethod {
-  readonly resolved: ResolvedMethod;
-  readonly handler: AnyHandler;
-}
-
-/** What the sessions of one stub share: limits, counts and the way to say something. */
-export interface StubCore {
-  readonly service: string;
-  readonly clock: Clock;
-  readonly deadlines: TimerWheel;
-  /** by method id as i32, so that every key is a small integer */
-  readonly methods: ReadonlyMap<number, ServedMethod>;
-  readonly maxConcurrentRequests: number;
-  readonly requestTimeoutMs: number;
-  readonly counts: StubCounts;
-  draining: boolean;
-  /** handlers that have not finished, over all connections */
-  active: number;
-  /** called when the last active handler is done */
-  idle: (() => void) | undefined;
-  handlerFailed(error: unknown, method: string): void;
-  dropped(session: StubSession, reason: TendonError): void;
-  closed(session: StubSession): void;
-}
-
-export interface StubCounts {
-  requests: number;
-  successful: number;
-  errors: number;
-  rejected: number;
-  timeouts: number;
-  cancelled: number;
-  dropped: number;
-  bytesReceived: number;
-  /** sent by sessions that have ended; living ones know their own */
-  bytesSent: number;
-  timed: number;
-  timedMs: number;
-}
+import { type CallOwner, ServerCall } from './server-call.ts';
+import type { ServedMethod, StubCore } from './stub-core.ts';
 
 /** Of the handlers that answer at once every so many is timed: reading the clock costs as much as a small handler. */
 const TIMED_EVERY = 16;
+/** An error's text where the whole of it does not fit. In UTF-16 units, ASCII or not: at most three bytes each. */
+const SHORT_MESSAGE_UNITS = 64;
 
 /** One connection of a stub: reads requests, runs handlers, writes answers. */
 export class StubSession implements CallOwner {
@@ -193,16 +153,18 @@ export class StubSession implements CallOwner {
     const timed = counts.requests % TIMED_EVERY === 1;
     const startedMs = timed ? this.clock.nowMs() : 0;
     let response: unknown;
+    let later: boolean;
     this.#stub.active++;
     try {
       response = served.handler(request, call);
+      later = isThenable(response);
     } catch (error) {
       this.#finished();
       this.#failed(call, error);
       return;
     }
-    if (isThenable(response)) {
-      this.#await(call, response);
+    if (later) {
+      this.#await(call, Promise.resolve(response)); // itself when it is a promise; tames what only looks like one
       return;
     }
     this.#finished();
@@ -214,7 +176,7 @@ export class StubSession implements CallOwner {
   }
 
   /** The handler goes on after this turn: from now on the call has a deadline and can be cancelled. */
-  #await(call: ServerCall, response: PromiseLike<unknown>): void {
+  #await(call: ServerCall, response: Promise<unknown>): void {
     if (call.oneWay) this.#oneWay.add(call);
     else this.#calls.set(call.callId, call);
     if (call.timeoutMs !== Infinity) this.#stub.deadlines.schedule(call, call.startedMs + call.timeoutMs);
@@ -304,25 +266,24 @@ export class StubSession implements CallOwner {
   /** The response has no bytes, or too many: the caller is told so instead. */
   #unsendable(call: ServerCall, error: unknown): void {
     if (TendonError.is(error, 'CONNECTION_LOST') || TendonError.is(error, 'CONNECTION_CLOSED')) return;
-    this.#stub.handlerFailed(error, call.method);
     const told = TendonError.is(error)
       ? error
       : new TendonError('ENCODE_FAILED', messageOf(error), { codec: call.resolved.codec.name });
     this.#stub.counts.errors++;
     this.#answerError(call.callId, told, 'serialization');
+    this.#stub.handlerFailed(error, call.method);
   }
 
   #failed(call: ServerCall, error: unknown): void {
     const stub = this.#stub;
-    stub.handlerFailed(error, call.method);
+    const { callId, method } = call;
     stub.counts.errors++;
-    if (TendonError.is(error)) {
-      this.#answerError(call.callId, error, 'application');
-      return;
+    if (TendonError.is(error)) this.#answerError(callId, error, 'application');
+    else {
+      const message = `${stub.service}.${method} failed: ${messageOf(error)}`;
+      this.#answerError(callId, new TendonError('HANDLER_FAILED', message, { method }), 'stub');
     }
-    const { method } = call;
-    const message = `${stub.service}.${method} failed: ${messageOf(error)}`;
-    this.#answerError(call.callId, new TendonError('HANDLER_FAILED', message, { method }), 'stub');
+    stub.handlerFailed(error, method); // last: a listener that throws takes nobody's answer away
   }
 
   /** Refused before the handler ran. */
@@ -334,24 +295,18 @@ export class StubSession implements CallOwner {
   /** @param callId 0 for a one-way call, which nobody answers */
   #answerError(callId: number, error: TendonError, category: string): void {
     if (callId === 0 || this.#ended) return;
-    const crossing: MessageErrorInit = toMessageError(error, category);
-    try {
-      const message = { kind: Kind.ERROR, callId: callId >>> 0, error: crossing };
-      this.#sender.sendMessage(message)?.catch(this.#sendFailed);
-    } catch (failure) {
-      if (TendonError.is(failure, 'FRAME_TOO_LARGE') && crossing.details !== undefined) {
-        const { message, retryable } = error;
-        this.#answerError(
-          callId,
-          new TendonError('REMOTE', message.slice(0, 128), {
-            remoteCode: crossing.code,
-            remoteDetails: undefined,
-            remoteRetryable: retryable,
-          }),
-          category,
-        );
+    const whole = toMessageError(error, category);
+    const { code, message, retryable = false } = whole;
+    const short = { code, message: message.slice(0, SHORT_MESSAGE_UNITS), retryable, category };
+    // A connection with a small maxFrameBytes may have no room for all of it: some answer is better than none.
+    for (const crossing of [whole, short, { code, message: '' }] satisfies MessageErrorInit[]) {
+      try {
+        const init = { kind: Kind.ERROR, callId: callId >>> 0, error: crossing };
+        this.#sender.sendMessage(init)?.catch(this.#sendFailed);
+        return;
+      } catch (failure) {
+        if (!TendonError.is(failure, 'FRAME_TOO_LARGE')) return; // the connection ended, and with it whoever waited
       }
-      // Otherwise the connection ended, and with it whoever waited.
     }
   }
 
@@ -393,12 +348,10 @@ export class StubSession implements CallOwner {
   #drop(reason: TendonError): void {
     if (this.#ended) return;
     this.#ended = true;
-    const { connection } = this;
     this.#stub.counts.dropped++;
-    this.#stub.dropped(this, reason);
     this.abandonAll(reason);
-    // Not within the connection's own poll, whose memory this frees.
-    queueMicrotask(() => connection.destroy(reason));
+    this.connection.destroy(reason);
+    this.#stub.dropped(this, reason);
   }
 
   #end(): void {
@@ -427,7 +380,7 @@ export class StubSession implements CallOwner {
   }
 }
 
-function isThenable(value: unknown): value is PromiseLike<unknown> {
+function isThenable(value: unknown): boolean {
   return (
     typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
   );

@@ -57,6 +57,11 @@ export class FanOut implements Broadcast {
     return this.#dropped;
   }
 
+  /** Everybody has taken the last frame: `offer` takes the next. */
+  get ready(): boolean {
+    return this.#behind.size === 0;
+  }
+
   get claimBuffer(): Uint8Array {
     return this.#claimed;
   }

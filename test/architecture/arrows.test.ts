@@ -101,9 +101,17 @@ describe('the judge', () => {
       judgeImports(at('src/transport/tcp/link.ts', "import { a } from '../../ring/index.ts';")),
       /must not import ring/,
     );
+    assertNone(
+      judgeImports(at('src/transport/tcp/link.ts', "import { a } from '../stream-socket/index.ts';")),
+    );
     complains(
-      judgeImports(at('src/transport/index.ts', "import { a } from './tcp/index.ts';")),
-      /transport must not import transport\/tcp/,
+      judgeImports(at('src/transport/shm/a.ts', "import { a } from '../stream-socket/index.ts';")),
+      /must not import transport\/stream-socket/,
+    );
+    assertNone(judgeImports(at('src/codec/index.ts', "import { a } from './json/index.ts';")));
+    complains(
+      judgeImports(at('src/codec/index.ts', "import { a } from './json/text.ts';")),
+      /reaches past src\/codec\/json\/index.ts/,
     );
   });
   it('lets the facade and the command line import any index.ts and nothing behind one', () => {

@@ -28,7 +28,7 @@ function familyOf(unit: string): string | undefined {
 
 function mayImport(from: string, to: string): boolean {
   const family = familyOf(from);
-  if (family === to) return true; // a member implements its family's contract
+  if (family === to || familyOf(to) === from) return true; // a member and its family, either way
   const allowed = [...(ARROWS[from] ?? []), ...(family === undefined ? [] : (ARROWS[family] ?? []))];
   return allowed.includes('*') || allowed.includes(to) || allowed.includes(familyOf(to) ?? to);
 }

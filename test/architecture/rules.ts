@@ -3,7 +3,7 @@
  * A new arrow needs a decision record in `docs/adr/`.
  *
  * A unit is a folder whose `index.ts` is the only way in. A member of a family (`transport/shm`) is a unit of its own:
- * it may import the family's contract, never another member.
+ * it may import its family's own files, never another member. The family may list its members; no loop may come of it.
  */
 
 /** Folders whose sub-folders are units of their own. */

@@ -116,5 +116,5 @@ export function readSource(path: string, text: string = readText(path)): Source 
     ts.forEachChild(node, visit);
   };
   visit(file);
-  return { path, text, isTest: /\.test\.ts$/.test(path), imports, mentions, strings };
+  return { path, text, isTest: /\.test\./.test(path), imports, mentions, strings };
 }

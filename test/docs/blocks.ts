@@ -127,6 +127,6 @@ export function prints(shown: string, printed: string): boolean {
   const pattern = tidy(shown)
     .split(/\.\.\.|…/)
     .map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'))
-    .join('[^]*?');
+    .join('[\\s\\S]*?');
   return new RegExp(`^${pattern}$`).test(tidy(printed));
 }

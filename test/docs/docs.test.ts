@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { examplesOf, prints } from './blocks.ts';
 import { type Ended, Program } from './program.ts';
@@ -23,7 +23,12 @@ function pages(): string[] {
   const docs = existsSync(join(ROOT, 'docs'))
     ? readdirSync(join(ROOT, 'docs'), { recursive: true, encoding: 'utf8' })
     : [];
-  return ['README.md', ...docs.filter((name) => name.endsWith('.md')).map((name) => `docs/${name}`)]
+  return [
+    'README.md',
+    'CONTRIBUTING.md',
+    'SECURITY.md',
+    ...docs.filter((name) => name.endsWith('.md')).map((name) => `docs/${name}`),
+  ]
     .filter((page) => existsSync(join(ROOT, page)))
     .sort();
 }
@@ -77,6 +82,26 @@ async function run(example: WrittenExample, scratch: string): Promise<Ended> {
     for (const { program } of beside.reverse()) await program[Symbol.asyncDispose]();
   }
 }
+
+/** Targets of links to files of the repository, from the root; code and addresses elsewhere do not count. */
+function linkedFiles(page: string): string[] {
+  const prose = readFileSync(join(ROOT, page), 'utf8')
+    .replace(/^ *(`{3,})[\s\S]*?^ *\1`*$/gm, '')
+    .replace(/`[^`\n]*`/g, '');
+  return [...prose.matchAll(/\]\(([^)\s]+)\)/g)]
+    .map(([, target = '']) => target.replace(/#.*$/, ''))
+    .filter((target) => target !== '' && !/^[a-z]+:/.test(target))
+    .map((target) => join(dirname(page), decodeURI(target)));
+}
+
+describe('the links on the pages', () => {
+  for (const page of pages()) {
+    it(`${page} links to files that are there`, () => {
+      const missing = linkedFiles(page).filter((target) => !existsSync(join(ROOT, target)));
+      assert.deepEqual(missing, []);
+    });
+  }
+});
 
 describe('the code on the pages', () => {
   emptyWorkspace();

@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { binaryCodec, bytesCodec, type Codec, jsonCodec, messagePackCodec } from 'tendon/codec';
+import type { Codec } from 'tendon/codec';
+import { binaryCodec, bytesCodec } from 'tendon/codec/binary';
+import { jsonCodec } from 'tendon/codec/json';
+import { messagePackCodec } from 'tendon/codec/msgpack';
 import { TendonError } from 'tendon/core';
 import {
   decodeMessage,
@@ -137,6 +140,7 @@ describe(`MessagePack under ${runs} hostile inputs (TENDON_FUZZ_SEED=${seed})`, 
     [300, 70_000, 2 ** 40, 5n, id(3), Float32Array.of(1, 2), new Array(20).fill('x')],
     Object.fromEntries(Array.from({ length: 20 }, (_, index) => [`key ${index}`, index])),
     'x'.repeat(300),
+    [new Date(-1), new Date(8e15), new Date(1.7e12), Float64Array.of(1), new ArrayBuffer(9), 2n ** 63n],
   ]);
 });
 
@@ -144,9 +148,9 @@ function codecFuzz(codec: Codec, values: readonly unknown[]): void {
   it(`${codec.name} gives a value that it can encode again, or refuses`, () => {
     const samples = values.map((value) => Uint8Array.from(codec.encode(value)));
     const outcome = fuzz(samples, (bytes, offset, length) => {
-      const value = codec.decode(bytes, offset, length);
-      const again = codec.encode(value);
-      assert.deepEqual(codec.decode(again, 0, again.length), value);
+      const first = codec.encode(codec.decode(bytes, offset, length));
+      const again = codec.encode(codec.decode(first, 0, first.length));
+      assert.deepEqual(Uint8Array.from(again), Uint8Array.from(first)); // bytes, since JSON has no -0 and no Infinity
     });
     if (codec.name !== 'bytes') assertBoth(outcome); // every input is a value of that one
   });

@@ -24,14 +24,16 @@ class Actor {
   readonly #spec: ActorSpec;
   readonly #subject: Subject;
   readonly #handedOver: unknown;
+  readonly #shared: Map<string, unknown>;
   #line: ControlLine | undefined;
   #part: Part | undefined;
   #armed: Promise<SideResult> | undefined;
 
-  constructor(spec: ActorSpec, handedOver: unknown) {
+  constructor(spec: ActorSpec, handedOver: unknown, shared: Map<string, unknown> = new Map()) {
     this.#spec = spec;
     this.#subject = findSubject(spec.subject);
     this.#handedOver = handedOver;
+    this.#shared = shared;
   }
 
   /** Reports to the harness and obeys; resolves when the harness has let go. */
@@ -82,13 +84,14 @@ class Actor {
       bytes,
       initiator,
       handedOver: this.#handedOver,
+      shared: this.#shared,
       listening: () => this.#line?.send({ type: 'listening' }),
     };
+    if (role === 'responder' && this.#subject.initiatorLives === 'same-thread') {
+      void new Actor(JSON.parse(initiator.argument) as ActorSpec, undefined, this.#shared).report();
+    }
     this.#part = await ends[role](context);
     context.listening();
-    if (role === 'responder' && this.#subject.initiatorLives === 'same-thread') {
-      void new Actor(JSON.parse(initiator.argument) as ActorSpec, undefined).report();
-    }
   }
 
   async #run(task: Task): Promise<SideResult> {

@@ -7,7 +7,7 @@ import { describeEnvironment } from './environment.ts';
 import { judgeFloors } from './floors.ts';
 import { type BenchOptions, type ResolvedBenchOptions, resolveBenchOptions } from './options.ts';
 import { Pair } from './pair.ts';
-import { allowedCpus, cpusFor, placementMissing } from './placement.ts';
+import { allowedCpus, cpusFor, type Placement, placementMissing, unpinnable } from './placement.ts';
 import { type BenchReport, type BenchResult, type BenchSkip, caseTitle } from './report.ts';
 import { NativeSession, type Session } from './session.ts';
 import { median, spread } from './statistics.ts';
@@ -23,6 +23,7 @@ import { WORKLOADS } from './workloads/index.ts';
 const WARM_UP_WINDOW_SECONDS = 0.15;
 const WARM_UP_WINDOWS_MAX = 8;
 const STILL_RISING = 1.1;
+const STARTS_AT_ONCE = 4;
 
 /**
  * Measures Tendon and its peers: the same work, in separate processes, in one run. Rounds alternate over
@@ -51,6 +52,7 @@ class BenchRun {
   readonly #control: ControlServer;
   readonly #closer: Closer;
   readonly #allowedCpus: readonly number[] = allowedCpus();
+  readonly #canPin = placementMissing('two-cores', this.#allowedCpus) === undefined;
   readonly #unavailable = new Map<Subject, string>();
   readonly #programs = new Map<Subject, Promise<NativeRunner>>();
   readonly #results: BenchResult[] = [];
@@ -123,19 +125,22 @@ class BenchRun {
       if (one.freshEachRound) await contender.session!.close();
     };
 
-    for (const contender of contenders) {
-      this.#options.onProgress(`${title}: ${contender.subject.name}`);
-      if (one.freshEachRound) continue;
-      await attempt(contender, async () => {
-        await this.#open(one, contender, owner);
-        if (one.warmUp !== undefined) await warmUp(contender.session!, one.warmUp);
-      });
+    if (!one.freshEachRound) {
+      this.#options.onProgress(`${title}: starting`);
+      // A few at a time: nothing is measured yet, and a process takes longer to start than to warm up.
+      await eachOf(contenders, STARTS_AT_ONCE, (contender) =>
+        attempt(contender, () => this.#open(one, contender, owner)),
+      );
+      for (const contender of [...live]) {
+        this.#options.onProgress(`${title}: warming up ${contender.subject.name}`);
+        const { warmUp: task } = one;
+        if (task !== undefined) await attempt(contender, () => warmUp(contender.session!, task));
+      }
     }
     for (let round = 1; round <= rounds; round += 1) {
       this.#options.onProgress(`${title}: round ${round} of ${rounds}`);
       const turns = [...live].map((contender) => () => attempt(contender, () => eachRound(contender)));
-      if (one.together) await Promise.all(turns.map((turn) => turn()));
-      else for (const turn of turns) await turn();
+      await eachOf(turns, one.together ? turns.length : 1, (turn) => turn());
     }
     for (const contender of live) this.#record(one, contender);
     await stop();
@@ -157,7 +162,7 @@ class BenchRun {
 
   async #open(one: Case, contender: Contender, owner: Closer): Promise<void> {
     const { subject, face } = contender;
-    const cpus = cpusFor(one.about.placement ?? 'free', this.#allowedCpus);
+    const cpus = cpusFor(this.#placementOf(one, subject), this.#allowedCpus);
     const { signal } = this.#options;
     if (face === 'native') {
       contender.session = new NativeSession(await this.#program(subject), cpus, signal);
@@ -176,6 +181,11 @@ class BenchRun {
     }
     const { session } = contender;
     owner.defer(() => session.close());
+  }
+
+  #placementOf({ about, apart }: Case, subject: Subject): Placement {
+    if (about.placement !== undefined) return about.placement;
+    return apart && unpinnable(subject, 'two-cores') === undefined && this.#canPin ? 'two-cores' : 'free';
   }
 
   #program(subject: Subject): Promise<NativeRunner> {
@@ -207,10 +217,26 @@ class BenchRun {
         rounds: values.length,
         values,
         ...processorTime(one, rounds),
+        ...(one.apart && { pinned: this.#placementOf(one, subject) === 'two-cores' }),
         faults,
       });
     }
   }
+}
+
+/** Handles the items in order, `atOnce` of them at a time. */
+async function eachOf<T>(
+  items: readonly T[],
+  atOnce: number,
+  handle: (item: T) => Promise<void>,
+): Promise<void> {
+  const rest = items.values();
+  const lane = async (): Promise<void> => {
+    for (const item of rest) await handle(item);
+  };
+  // All lanes end before a failure goes on: nobody may still be starting what its owner then closes.
+  const outcomes = await Promise.allSettled(Array.from({ length: atOnce }, lane));
+  for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
 }
 
 async function warmUp(session: Session, task: Task): Promise<void> {

@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { type Command, InvalidArgumentError } from 'commander';
 import { TendonError } from '../../core/index.ts';
 import { runBench } from './bench.ts';
-import { BENCH_DEFAULTS } from './options.ts';
+import { BENCH_DEFAULTS, isOurs } from './options.ts';
 import type { WorkloadName } from './report.ts';
 import { SUBJECTS } from './subjects/index.ts';
 import { formatReport } from './table.ts';
@@ -11,6 +11,7 @@ import { WORKLOADS } from './workloads/index.ts';
 interface Flags {
   readonly only?: readonly string[];
   readonly peers?: readonly string[];
+  readonly subjects?: readonly string[];
   readonly duration: number;
   readonly rounds: number;
   readonly json?: string;
@@ -21,12 +22,16 @@ const STDOUT = '-';
 
 /** Adds `tendon bench` to the program. */
 export function registerBench(program: Command): void {
-  const peers = SUBJECTS.filter(({ group }) => group === 'peer' || group === 'limit').map(({ name }) => name);
+  const named = (ours: boolean): string =>
+    SUBJECTS.filter((subject) => isOurs(subject) === ours)
+      .map(({ name }) => name)
+      .join(', ');
   program
     .command('bench')
     .description('measure Tendon and its peers: the same work, in separate processes, in one run')
     .option('--only <workloads>', `comma-separated: ${Object.keys(WORKLOADS).join(', ')}`, list)
-    .option('--peers <names>', `comma-separated, or none: ${peers.join(', ')}`, list)
+    .option('--peers <names>', `what to compare with, comma-separated, or none: ${named(false)}`, list)
+    .option('--subjects <names>', `which of our own, comma-separated, or none: ${named(true)}`, list)
     .option(
       '--duration <seconds>',
       'time for which each subject is measured in each case, over all rounds',
@@ -47,6 +52,7 @@ async function benchAction(flags: Flags): Promise<void> {
     const report = await runBench({
       ...(flags.only && { only: flags.only as readonly WorkloadName[] }), // checked by runBench
       ...(flags.peers && { peers: flags.peers }),
+      ...(flags.subjects && { subjects: flags.subjects }),
       durationSeconds: flags.duration,
       rounds: flags.rounds,
       signal: stopping.signal,

@@ -27,7 +27,15 @@ const trip = (mode: 'spin' | 'poll' | 'park', placement: 'one-core' | 'two-cores
   placement,
   metric: 'p50',
 });
-const callRate = (inFlight: number): Row => ({ workload: 'calls', bytes: 64, inFlight, metric: 'rate' });
+/** Calls of a subject count where they are fastest, for ours as for the peer. */
+const callRates = (inFlight: number): readonly Row[] =>
+  (['free', 'two-cores'] as const).map((placement) => ({
+    workload: 'calls',
+    bytes: 64,
+    inFlight,
+    placement,
+    metric: 'rate',
+  }));
 
 /** The table of the project's promises. A figure in place of another's is worth what the slower way gives. */
 const PROMISES: readonly Promised[] = [
@@ -128,17 +136,17 @@ const PROMISES: readonly Promised[] = [
     ...atMost(1),
   },
   {
-    ...figure('calls-1', 'echo calls, 1 in flight', COPIED, callRate(1), 1 / 1000),
+    ...figure('calls-1', 'echo calls, 1 in flight', COPIED, callRates(1), 1 / 1000),
     unit: 'k calls/s',
     ...atLeast(100),
   },
   {
-    ...figure('calls-64', 'echo calls, 64 in flight', COPIED, callRate(64), 1 / 1000),
+    ...figure('calls-64', 'echo calls, 64 in flight', COPIED, callRates(64), 1 / 1000),
     unit: 'k calls/s',
     ...atLeast(400),
   },
   {
-    ...ratio('calls-64-of-grpc', 'echo calls, 64 in flight, of grpc-js', COPIED, 'grpc-js', callRate(64)),
+    ...ratio('calls-64-of-grpc', 'echo calls, 64 in flight, of grpc-js', COPIED, 'grpc-js', callRates(64)),
     ...atLeast(40),
   },
   {
@@ -185,7 +193,7 @@ function figure(
   id: string,
   text: string,
   subject: string,
-  row: Row,
+  row: Row | readonly Row[],
   scale = 1,
 ): Pick<Promised, 'id' | 'text' | 'measure'> {
   return {
@@ -203,7 +211,7 @@ function ratio(
   text: string,
   subject: string,
   other: string,
-  row: Row,
+  row: Row | readonly Row[],
 ): Pick<Promised, 'id' | 'text' | 'unit' | 'measure'> {
   return {
     id,
@@ -217,10 +225,17 @@ function quotient(a: number | undefined, b: number | undefined): number | undefi
   return a === undefined || b === undefined ? undefined : a / b;
 }
 
-/** A figure with faults is worth nothing. */
-function intact(results: readonly BenchResult[], row: Row, subject: string): number | undefined {
-  const found = findResult(results, { ...row, subject });
-  return found?.faults === 0 ? found.median : undefined;
+/** A figure with faults is worth nothing; of several rows (all of them rates) the greatest counts. */
+function intact(
+  results: readonly BenchResult[],
+  wanted: Row | readonly Row[],
+  subject: string,
+): number | undefined {
+  const figures = [wanted].flat().flatMap((row) => {
+    const found = findResult(results, { ...row, subject });
+    return found?.faults === 0 ? found.median : [];
+  });
+  return figures.length === 0 ? undefined : Math.max(...figures);
 }
 
 function best(

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import type { CpuPair } from './subject.ts';
+import type { CpuPair, Subject } from './subject.ts';
 
 /** `free`: the scheduler chooses; `one-core`: both sides share one; `two-cores`: one each. */
 export type Placement = 'free' | 'one-core' | 'two-cores';
@@ -40,6 +40,13 @@ export function placementMissing(placement: Placement, allowed: readonly number[
   if (!hasTaskset()) return 'pinning needs taskset (util-linux)';
   if (placement === 'two-cores' && allowed.length < 2) return 'pinning to two cores needs two';
   return undefined;
+}
+
+/** Why this subject cannot be placed so, if it cannot. */
+export function unpinnable({ between }: Pick<Subject, 'between'>, placement: Placement): string | undefined {
+  return between !== 'processes' && placement === 'two-cores'
+    ? 'its two sides live in one process, which is pinned as a whole'
+    : undefined;
 }
 
 /** What starts Node on a processor, or anywhere. All threads of the process are pinned, as they inherit it. */

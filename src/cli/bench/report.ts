@@ -69,6 +69,8 @@ export interface BenchResult extends BenchCase {
   /** processor time of both sides together, median of the rounds */
   readonly cpuSecondsPerGB?: number;
   readonly cpuMicrosecondsPerMessage?: number;
+  /** each side had a processor of its own; where `placement` does not say so already */
+  readonly pinned?: boolean;
   /** messages lost, repeated, reordered or torn, all rounds */
   readonly faults: number;
 }

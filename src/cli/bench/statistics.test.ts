@@ -26,6 +26,11 @@ describe('statistics of the benchmark', () => {
     assert.equal(percentile(sorted, 0.99), 990);
     assert.equal(percentile(sorted, 0.999), 999);
     assert.equal(percentile(sorted, 1), 1000);
+    assert.equal(
+      percentile(sorted.subarray(0, 100), 0.07),
+      7,
+      '0.07 * 100 is a little more than 7 in binary',
+    );
     assert.equal(percentile(Float64Array.of(5), 0.001), 5);
     assert.ok(Number.isNaN(percentile(new Float64Array(0), 0.5)));
   });

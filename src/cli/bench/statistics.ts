@@ -26,7 +26,7 @@ export function spread(values: readonly number[]): Spread {
  */
 export function percentile(sorted: Float64Array, share: number): number {
   if (sorted.length === 0) return Number.NaN;
-  // 0.999 * 1000 is 999.0000000000001 in binary: without the slack its ceiling would be one rank too far.
+  // 0.07 * 100 is 7.000000000000001 in binary: without the slack its ceiling would be one rank too far.
   const rank = Math.ceil(share * sorted.length - 1e-9);
   return sorted[Math.min(sorted.length, Math.max(1, rank)) - 1]!;
 }

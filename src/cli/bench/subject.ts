@@ -106,6 +106,8 @@ export interface ActorContext {
   readonly initiator: InitiatorStart;
   /** What the starter of this actor handed over (a MessagePort), when it was a worker. */
   readonly handedOver: unknown;
+  /** What two actors on one thread share. */
+  readonly shared: Map<string, unknown>;
 }
 
 export interface InitiatorStart {

@@ -15,7 +15,8 @@ export function formatReport(report: BenchReport): string {
     `warm-up of up to ${host.warmUpSeconds} s, then ${host.rounds} rounds of ${round(host.roundSeconds)} s; took ${Math.round(host.tookSeconds)} s`,
   ];
   for (const rows of groupByCase(report.results).values()) {
-    lines.push('', caseTitle(rows[0]!), ...formatCase(rows));
+    const pinned = rows.some((row) => row.pinned === true) ? ', processes pinned to two cores' : '';
+    lines.push('', caseTitle(rows[0]!) + pinned, ...formatCase(rows));
   }
   if (report.skipped.length > 0) {
     lines.push('', 'skipped');

@@ -27,6 +27,11 @@ export interface Case {
   readonly warmUp?: Task;
   /** The pair does not survive a round. */
   readonly freshEachRound?: boolean;
+  /**
+   * Sides that are processes are pinned to a processor each where that can be: two that are awake on one only
+   * take turns by the scheduler's clock, and whether they land there is chance.
+   */
+  readonly apart?: boolean;
   /** All subjects are measured at the same time, as none disturbs another. */
   readonly together?: boolean;
   readonly rounds?: number;

@@ -209,7 +209,7 @@ export class Walk {
     const start = this.#at;
     if (this.#skip(bytes) === MALFORMED) return MALFORMED;
     if (isKey) return this.#malformed('an extension as a map key');
-    if (type === TIMESTAMP && (bytes === 4 || bytes === 8 || bytes === 12)) return SCALAR;
+    if (type === TIMESTAMP && this.#isInstant(start, bytes)) return SCALAR;
     // fixext 1 only: in the long form the library would read on behind it
     if (type === UNDEFINED && this.#bytes[start - 2] === 0xd4) return SCALAR;
     if (type === TYPED_ARRAY && bytes >= 1) {
@@ -219,6 +219,20 @@ export class Walk {
       if (elementBytes > 0 && (bytes - 1) % elementBytes === 0) return SCALAR;
     }
     return this.#malformed(`extension ${type} of ${bytes} bytes`);
+  }
+
+  /** A timestamp of 32, 64 or 96 bits within what a Date can hold. */
+  #isInstant(start: number, bytes: number): boolean {
+    if (bytes === 4) return true;
+    if (bytes !== 8 && bytes !== 12) return false;
+    const word = this.#view.getUint32(start); // nanoseconds, in the 64-bit form shifted by two bits of the seconds
+    if ((bytes === 8 ? word >>> 2 : word) >= 1_000_000_000) return false;
+    if (bytes === 8) return true;
+    const seconds = this.#view.getInt32(start + 4) * 2 ** 32 + this.#view.getUint32(start + 8); // exact where it matters
+    return (
+      seconds >= -MOST_DATE_SECONDS &&
+      (seconds < MOST_DATE_SECONDS || (seconds === MOST_DATE_SECONDS && word === 0))
+    );
   }
 
   #malformed(problem: string): number {
@@ -231,6 +245,9 @@ export class Walk {
     return position;
   }
 }
+
+/** A Date ends 100 000 000 days from 1970, either way. */
+const MOST_DATE_SECONDS = 8.64e12;
 
 /** Texts up to this are scanned here before anybody else is called: most are short and ASCII. */
 const SHORT_TEXT = 32;

@@ -22,6 +22,8 @@ export interface TransportUnderTest {
   readonly capabilities: Capabilities;
   /** what `stats.active` says */
   readonly active: string;
+  /** Makes the context of an end, where the transport wants one of a certain kind. */
+  readonly makeContext?: () => Context;
   /** both ends must be given the same context */
   readonly sharedContext?: boolean;
   /** options that the transport adds, for each `listen` and `connect` */
@@ -61,8 +63,9 @@ export class Fixture {
 
   /** Contexts for the two ends: one for both where the transport wants that. */
   contexts(): { readonly server: Context; readonly client: Context } {
-    const server = new Context();
-    return { server, client: this.subject.sharedContext === true ? server : new Context() };
+    const make = this.subject.makeContext ?? (() => new Context());
+    const server = make();
+    return { server, client: this.subject.sharedContext === true ? server : make() };
   }
 
   listen(endpoint: string, options: ListenOptions): Promise<Listener> {

@@ -28,8 +28,11 @@ export interface LifeLine {
   /** bytes written and not yet with the kernel */
   readonly pendingBytes: number;
   start(handlers: LifeLineHandlers): void;
-  /** Queues `bytes` (owned by the line from now on). `fds` travel with the first byte and are closed when sent. */
-  write(bytes: Uint8Array, fds?: readonly number[]): void;
+  /**
+   * Queues `bytes` (owned by the line from now on). `fds` travel with the first byte; `sent` is called once they are
+   * not needed any more: they are with the kernel, or never will be.
+   */
+  write(bytes: Uint8Array, fds?: readonly number[], sent?: () => void): void;
   /** One byte that never blocks; a line with bytes pending wakes the peer anyway. */
   ringDoorbell(): void;
   /** The next descriptor that came with the bytes so far, the caller's from now on; undefined when there is none. */
@@ -48,6 +51,16 @@ const READS_PER_EVENT = 8;
 /** Descriptors that may wait for the message they belong to; more are an attack. */
 const MAX_WAITING_FDS = 4;
 
+interface Pending {
+  readonly bytes: Uint8Array;
+  offset: number;
+  /** empty once they are sent */
+  fds: readonly number[];
+  readonly sent: () => void;
+}
+
+const NOTHING = (): void => {};
+
 /** A life-line on a socket that the addon owns. */
 export class NativeLifeLine implements LifeLine {
   readonly peer: Peer;
@@ -56,7 +69,7 @@ export class NativeLifeLine implements LifeLine {
   readonly #fds: number[] = [];
   readonly #doorbell = Uint8Array.of(DOORBELL);
   #buffer: Uint8Array | undefined = undefined;
-  #pending: { bytes: Uint8Array; offset: number; fds: readonly number[] }[] = [];
+  #pending: Pending[] = [];
   #pendingBytes = 0;
   #reading = true;
   #over = false;
@@ -85,12 +98,12 @@ export class NativeLifeLine implements LifeLine {
     });
   }
 
-  write(bytes: Uint8Array, fds: readonly number[] = []): void {
+  write(bytes: Uint8Array, fds: readonly number[] = [], sent: () => void = NOTHING): void {
     if (!this.#open) {
-      for (const fd of fds) closeFd(fd);
+      sent();
       return;
     }
-    this.#pending.push({ bytes, offset: 0, fds });
+    this.#pending.push({ bytes, offset: 0, fds, sent });
     this.#pendingBytes += bytes.length;
     if (this.#pending.length === 1) this.#pump();
     this.#watchFor();
@@ -130,9 +143,14 @@ export class NativeLifeLine implements LifeLine {
     this.#stopWatching();
     closeFd(this.#fd);
     for (const fd of this.#fds.splice(0)) closeFd(fd);
-    for (const { fds } of this.#pending) for (const fd of fds) closeFd(fd);
+    this.#dropPending();
+  }
+
+  #dropPending(): void {
+    const dropped = this.#pending;
     this.#pending = [];
     this.#pendingBytes = 0;
+    for (const { offset, sent } of dropped) if (offset === 0) sent();
   }
 
   #watchFor(): void {
@@ -169,12 +187,10 @@ export class NativeLifeLine implements LifeLine {
           : socketSend(this.#fd, head.bytes, head.offset, left);
       if (sent === -1) return;
       if (sent < 0) {
-        for (const { fds } of this.#pending) for (const fd of fds) closeFd(fd);
-        this.#pending = [];
-        this.#pendingBytes = 0;
+        this.#dropPending();
         return;
       }
-      for (const fd of head.fds) closeFd(fd);
+      if (head.offset === 0) head.sent();
       head.fds = [];
       head.offset += sent;
       this.#pendingBytes -= sent;
@@ -185,7 +201,13 @@ export class NativeLifeLine implements LifeLine {
   #read(): void {
     this.#buffer ??= new Uint8Array(RECEIVE_BYTES);
     for (let reads = 0; reads < READS_PER_EVENT && this.#open && this.#reading; reads++) {
-      const count = socketReceiveFds(this.#fd, this.#buffer, 0, RECEIVE_BYTES, this.#fds);
+      let count: number;
+      try {
+        count = socketReceiveFds(this.#fd, this.#buffer, 0, RECEIVE_BYTES, this.#fds);
+      } catch (error) {
+        this.#end(error as Error); // os throws nothing else
+        return;
+      }
       if (count === -1) return;
       if (count <= 0) {
         this.#end(count === 0 ? undefined : new Error('connection reset'));

@@ -22,6 +22,7 @@ import {
   BROADCAST_END,
   BROADCAST_READY,
   BROADCAST_REFUSED,
+  FEATURE_BROADCAST,
   FEATURE_MEMORY,
   FRAME_ON_SOCKET,
   GOODBYE,
@@ -72,8 +73,12 @@ export interface ShmConnectionParts {
 
 /** What a listener's broadcast wants to know of one subscriber. */
 export interface BroadcastPeer {
-  ready(): void;
+  /** the descriptors are not needed any more */
+  sent(): void;
+  /** the subscriber could not map it */
   refused(): void;
+  /** the connection is gone */
+  ended(): void;
 }
 
 /**
@@ -104,6 +109,8 @@ export class ShmConnection extends ConnectionBase {
   /** the open claim is in this ring; undefined when there is none, or it is in `#scratch` */
   #claimRing: SpscProducer | undefined = undefined;
   #claimed = -1;
+  /** the largest frame that fits one record, or the scratch buffer */
+  #claimLimit = CLAIM_BYTES_WITHOUT_MEMORY;
   #scratch: Uint8Array | undefined = undefined;
   /** incoming frames come by socket */
   #fromSocket = true;
@@ -142,6 +149,7 @@ export class ShmConnection extends ConnectionBase {
       options,
     );
     this.agreeOnFrameLimit(parts.maxFrameBytes);
+    this.#claimLimit = Math.min(CLAIM_BYTES_WITHOUT_MEMORY, this.maxFrameBytes);
     this.#line = parts.line;
     this.#role = parts.role;
     this.#features = parts.features;
@@ -170,8 +178,7 @@ export class ShmConnection extends ConnectionBase {
   // --- the fast face -------------------------------------------------------------------------------------
 
   get maxClaimBytes(): number {
-    const largest = this.#memory?.outgoing.maxRecordBytes ?? CLAIM_BYTES_WITHOUT_MEMORY;
-    return Math.min(largest, this.maxFrameBytes);
+    return this.#claimLimit;
   }
 
   get claimBuffer(): Uint8Array {
@@ -181,10 +188,16 @@ export class ShmConnection extends ConnectionBase {
 
   tryClaim(length: number): number {
     const ring = this.#fast;
-    if (ring === undefined || this.sends.waiting !== 0 || this.#claimed >= 0)
+    if (
+      ring === undefined ||
+      this.#claimed >= 0 ||
+      !this.#mayGoFast() ||
+      !(length >= 0 && length <= this.#claimLimit)
+    ) {
       return this.#claimSlowly(length);
+    }
     try {
-      const at = length <= this.maxFrameBytes ? ring.tryClaim(length, FRAME) : this.#claimSlowly(length);
+      const at = ring.tryClaim(length, FRAME);
       if (at < 0) return this.#refused(at);
       this.#claimRing = ring;
       this.#claimed = length;
@@ -215,12 +228,7 @@ export class ShmConnection extends ConnectionBase {
 
   offer(bytes: Uint8Array, offset = 0, length: number = bytes.length - offset): number {
     const ring = this.#fast;
-    if (
-      ring === undefined ||
-      this.sends.waiting !== 0 ||
-      length > ring.maxRecordBytes ||
-      length > this.maxFrameBytes
-    ) {
+    if (ring === undefined || !this.#mayGoFast() || length > this.#claimLimit) {
       return this.#offerSlowly(bytes, offset, length);
     }
     try {
@@ -301,9 +309,11 @@ export class ShmConnection extends ConnectionBase {
 
   protected override halt(): void {
     this.#reader?.ring.stop();
+    this.#broadcasts.stop();
   }
 
   protected hasUnread(): boolean {
+    this.#followSwitch();
     if (this.#fromSocket) return !this.#inbox.empty;
     try {
       return (this.#memory?.incoming.availableBytes ?? 0) > 0 || this.#broadcasts.hasUnread();
@@ -368,7 +378,7 @@ export class ShmConnection extends ConnectionBase {
     this.#offered = undefined;
     this.#reader = undefined;
     this.#line.life.close();
-    for (const peer of this.#broadcastPeers.values()) peer.refused();
+    for (const peer of this.#broadcastPeers.values()) peer.ended();
     this.#broadcastPeers.clear();
     this.#drained?.();
     this.#settle();
@@ -418,7 +428,7 @@ export class ShmConnection extends ConnectionBase {
         this.#broadcasts.end(readBroadcastId(body, this.endpoint));
         break;
       case BROADCAST_READY:
-        this.#broadcastPeers.get(readBroadcastId(body, this.endpoint))?.ready();
+        readBroadcastId(body, this.endpoint);
         break;
       case BROADCAST_REFUSED:
         this.#broadcastPeers.get(readBroadcastId(body, this.endpoint))?.refused();
@@ -441,6 +451,10 @@ export class ShmConnection extends ConnectionBase {
   /** The end of the socket. After what the dead peer committed is handed over, the close is reported. */
   #onEnd(cause: Error | undefined): void {
     if (this.#goodbye) return;
+    if (TendonError.is(cause)) {
+      this.destroy(cause); // not the peer's end: what it sent was no channel, or could not be received
+      return;
+    }
     const unknownBytes = this.#unknownBytes();
     const fate = unknownBytes > 0 ? `; whether it saw the last ${unknownBytes} bytes is unknown` : '';
     const text = `${this.endpoint}: the other side is gone without a goodbye${fate}`;
@@ -452,10 +466,10 @@ export class ShmConnection extends ConnectionBase {
 
   // --- broadcasts of this listener -----------------------------------------------------------------------
 
-  /** Hands the two descriptors of a broadcast to this subscriber; they are closed when sent. */
+  /** Hands the two descriptors of a broadcast to this subscriber. */
   sendBroadcast(id: number, offer: Uint8Array, fds: readonly number[], peer: BroadcastPeer): void {
     this.#broadcastPeers.set(id, peer);
-    this.#line.life.write(offer, fds);
+    this.#line.life.write(offer, fds, () => peer.sent());
   }
 
   endBroadcast(id: number, end: Uint8Array): void {
@@ -464,8 +478,8 @@ export class ShmConnection extends ConnectionBase {
   }
 
   /** Whether broadcasts can be written once for this subscriber too. */
-  get hasMemory(): boolean {
-    return this.#memory !== undefined;
+  get takesBroadcasts(): boolean {
+    return this.#memory !== undefined && (this.#features & FEATURE_BROADCAST) !== 0;
   }
 
   /** Wakes a subscriber that sleeps; for the broadcast that writes to it. */
@@ -474,6 +488,11 @@ export class ShmConnection extends ConnectionBase {
   }
 
   // --- outgoing ------------------------------------------------------------------------------------------
+
+  /** Nobody goes first, and frames are still taken. */
+  #mayGoFast(): boolean {
+    return this.sendable && this.sends.waiting === 0;
+  }
 
   #claimSlowly(length: number): number {
     if (this.#claimed >= 0) throw this.misuse('the last claim was neither committed nor aborted');
@@ -644,12 +663,8 @@ export class ShmConnection extends ConnectionBase {
     };
     try {
       while (count < limit && !inbox.empty) {
-        if (inbox.atSwitch) {
-          inbox.takeSwitch();
-          this.#fromSocket = false;
-          this.#reader?.resume();
-          break;
-        }
+        this.#followSwitch();
+        if (!this.#fromSocket) break;
         inbox.deliver(counted);
       }
     } finally {
@@ -657,6 +672,14 @@ export class ShmConnection extends ConnectionBase {
     }
     if (!this.#fromSocket && count < limit) count += this.#pollRing(handler, limit - count);
     return count;
+  }
+
+  /** The next thing by socket is the sender's return to memory: what follows comes by ring. */
+  #followSwitch(): void {
+    if (!this.#fromSocket || !this.#inbox.atSwitch) return;
+    this.#inbox.takeSwitch();
+    this.#fromSocket = false;
+    this.#reader?.resume();
   }
 
   #arrived(): void {
@@ -698,7 +721,7 @@ export class ShmConnection extends ConnectionBase {
       const made = createChannelMemory(plan, this.#notify);
       this.#offered = made.memory;
       fd = made.fd;
-      this.#line.life.write(memoryMessage(plan), [fd]);
+      this.#line.life.write(memoryMessage(plan), [fd], () => closeFd(fd));
     } catch (error) {
       const reason = `memory could not be made: ${error instanceof Error ? error.message : String(error)}`;
       this.#line.life.write(memoryRefusedMessage(MEMORY_REFUSED_FOR_NOW, reason));
@@ -751,6 +774,7 @@ export class ShmConnection extends ConnectionBase {
   #attach(memory: ChannelMemory): void {
     this.#memory = memory;
     this.#reader = new FrameReader(memory.incoming, this.maxFrameBytes);
+    this.#claimLimit = Math.min(memory.outgoing.maxRecordBytes, this.maxFrameBytes);
     this.#offerAgainMs = FIRST_OFFER_AGAIN_MS;
   }
 

@@ -1,5 +1,5 @@
 import type { TendonError } from '../../core/index.ts';
-import type { Peer } from '../contract.ts';
+import type { Broadcast, BroadcastOptions, Peer } from '../contract.ts';
 import { ListenerBase } from '../listener-base.ts';
 import type { ResolvedListenOptions } from '../options.ts';
 import { type PendingWelcome, welcome } from './handshake.ts';
@@ -7,6 +7,7 @@ import type { LifeLine } from './life-line.ts';
 import { REFUSED_BUSY } from './protocol.ts';
 import { type Door, nativeAvailable, openDoor } from './rendezvous.ts';
 import { openRuntimeDirectory, socketPath } from './runtime-directory.ts';
+import { ShmBroadcast } from './shm-broadcast.ts';
 import { ShmConnection } from './shm-connection.ts';
 
 export interface ShmListenerParts {
@@ -25,6 +26,7 @@ export class ShmListener extends ListenerBase {
   /** handshakes under way, the oldest first */
   readonly #pending = new Map<LifeLine, PendingWelcome>();
   #door: Door | undefined = undefined;
+  #nextBroadcast = 1;
 
   private constructor(parts: ShmListenerParts, options: ResolvedListenOptions) {
     super(options.backlog);
@@ -43,6 +45,11 @@ export class ShmListener extends ListenerBase {
       onError: (error) => listener.refused(error),
     });
     return listener;
+  }
+
+  /** One ring for all subscribers that have memory. @throws TendonError RESOURCE_EXHAUSTED */
+  override broadcast(options: BroadcastOptions = {}): Broadcast {
+    return nativeAvailable() ? ShmBroadcast.open(this.#nextBroadcast++, options) : super.broadcast(options);
   }
 
   ref(): void {

@@ -68,7 +68,7 @@ class CRing implements NativeRunner {
         String(cpus.initiator ?? -1),
         String(cpus.responder ?? -1),
       ],
-      { signal, timeout: task.seconds * 1000 + RUN_GRACE_MS, killSignal: 'SIGKILL' },
+      { signal, timeout: Math.ceil(task.seconds * 1000) + RUN_GRACE_MS, killSignal: 'SIGKILL' },
     );
     return JSON.parse(stdout) as TaskResult; // printed by the program above, in this shape
   }

@@ -1,7 +1,7 @@
 import type { Workload } from '../workload.ts';
 
-/** The least that gives a share below a percent a second digit: clocks count processor time in microseconds. */
-const MIN_SECONDS = 2;
+/** A pair at rest says little in a short window, and all pairs are watched at once: ten rounds' worth. */
+const ROUNDS_LONG = 10;
 const WARM_UP_BYTES = 64;
 
 /** What a connected pair costs that says nothing. */
@@ -12,7 +12,7 @@ export const idle: Workload = {
       face: (subject) => (subject.duplex && 'duplex') ?? (subject.calls && 'calls'),
       refuses: (subject) =>
         subject.between === 'processes' ? undefined : 'its two sides live in one process',
-      task: { kind: 'idle', seconds: Math.max(MIN_SECONDS, 2 * roundSeconds) },
+      task: { kind: 'idle', seconds: ROUNDS_LONG * roundSeconds },
       // A pair that has just talked: whatever it keeps running to talk again is part of its cost.
       warmUp: {
         kind: 'echo',

@@ -1,10 +1,10 @@
-import type { Placement } from '../placement.ts';
+import { type Placement, unpinnable } from '../placement.ts';
 import type { FaceName, LatencyMode, PercentileName, Subject } from '../subject.ts';
 import type { Case, Workload } from '../workload.ts';
 
 const BYTES = 64;
-/** Parked: long enough for both sides, and on most hosts their cores, to fall asleep. */
-const PARK_GAP_MS = 2;
+/** Parked: five times as long as a poller stays awake. */
+const PARK_GAP_MS = 1;
 const NAMES: readonly PercentileName[] = ['p50', 'p99', 'p99.9'];
 
 /**
@@ -30,10 +30,7 @@ function roundTrip(mode: LatencyMode, placement: Placement, seconds: number): Ca
   return {
     about: { workload: 'latency', bytes: BYTES, mode, placement },
     face: (subject) => faceFor(subject, mode),
-    refuses: (subject) =>
-      subject.between !== 'processes' && placement === 'two-cores'
-        ? 'its two sides live in one process, which is pinned as a whole'
-        : undefined,
+    refuses: (subject) => unpinnable(subject, placement),
     task,
     warmUp: { ...task, gapMs: 0 }, // sleeping warms nothing
     figures: ({ percentiles = {} }) =>

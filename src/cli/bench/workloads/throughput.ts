@@ -21,6 +21,7 @@ function oneWay(bytes: number, seconds: number, verify: boolean): Case {
       if (subject.native?.kinds.includes('one-way')) return 'native';
       return subject.oneWay && 'oneWay';
     },
+    apart: true,
     task,
     warmUp: task,
     ...(verify && { rounds: VERIFIED_ROUNDS }),

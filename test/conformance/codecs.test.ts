@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { TendonError } from '../core/index.ts';
-import { binaryCodec, bytesCodec, viewTypedArray } from './binary/index.ts';
-import type { Codec } from './codec.ts';
-import { jsonCodec } from './json/index.ts';
-import { messagePackCodec } from './msgpack/index.ts';
-import { CodecRegistry } from './registry.ts';
+import { type Codec, CodecRegistry } from 'tendon/codec';
+import { binaryCodec, bytesCodec, viewTypedArray } from 'tendon/codec/binary';
+import { jsonCodec } from 'tendon/codec/json';
+import { messagePackCodec } from 'tendon/codec/msgpack';
+import { TendonError } from 'tendon/core';
 
 const msgpack = await messagePackCodec();
 
@@ -132,6 +131,9 @@ codecContract<unknown>(msgpack, [
   undefined,
   { missing: undefined },
   new Date(1_700_000_000_123),
+  [0, 1, -1, -1000, -1e12 - 1, 2 ** 32 * 1000, 2 ** 34 * 1000 + 7, 8.64e15, -8.64e15].map(
+    (ms) => new Date(ms),
+  ),
   2n ** 63n,
   -(2n ** 63n),
   Uint8Array.of(1, 2, 3),
@@ -310,6 +312,8 @@ describe('the msgpack codec', () => {
     assert.equal(at('a1ff'), 0);
     assert.equal(at('819001'), 1);
     assert.equal(at('81a95f5f70726f746f5f5f01'), 1);
+    assert.equal(at('d7ffee6b280000000000'), 0); // 1 000 000 000 ns
+    assert.equal(at('c70cff000000007fffffffffffffff'), 0); // beyond any Date
   });
 
   it('refuses the extensions of the library that make more than data', () => {

@@ -1,0 +1,2 @@
+export { registerDemo } from './command.ts';
+export type { DemoSummary, Recovery } from './summary.ts';

@@ -1,0 +1,1 @@
+export { registerPipe } from './command.ts';

@@ -1,0 +1,2 @@
+export { registerCall } from './call.ts';
+export { registerServe } from './serve.ts';
