@@ -47,6 +47,8 @@ export class ParentLine {
       if (message === STOP) void this.#end(false);
     });
     process.once('disconnect', () => void this.#end(true));
+    // It may have died while this program was still being loaded.
+    if (!process.connected) void this.#end(true);
     // Ctrl-C reaches every process of the terminal; the parent decides what it means.
     process.on('SIGINT', () => {});
   }

@@ -16,7 +16,7 @@ import { Output } from './output.ts';
 import { receiveTo } from './receive.ts';
 import { sendInput } from './send.ts';
 
-const PIPE_DEFAULTS = { chunkBytes: 128 * 1024, waitSeconds: 10 } as const;
+const PIPE_DEFAULTS = { chunkBytes: 256 * 1024, ringBytes: 4 * 1024 * 1024, waitSeconds: 10 } as const;
 const STDIN = 0;
 const STDOUT = 1;
 /** 128 + SIGPIPE: what a shell shows for a program whose reader went away. */
@@ -61,10 +61,11 @@ async function send(endpoint: string, flags: Flags & { readonly chunk: number })
   try {
     const connection = await meet(endpoint, flags.listen === true, flags, interrupt.signal);
     const startedMs = performance.now();
+    const { active } = connection.stats;
     try {
       const chunkBytes = Math.min(flags.chunk, connection.maxFrameBytes);
       const bytes = await sendInput(connection, STDIN, chunkBytes, interrupt.signal);
-      report('sent', bytes, startedMs, connection, flags);
+      report('sent', bytes, startedMs, active, flags);
       await connection.close();
     } finally {
       connection.destroy();
@@ -79,10 +80,11 @@ async function receive(endpoint: string, flags: Flags): Promise<void> {
   try {
     const connection = await meet(endpoint, flags.connect !== true, flags, interrupt.signal);
     const startedMs = performance.now();
+    const { active } = connection.stats;
     try {
       const bytes = await receiveTo(connection, new Output(STDOUT), interrupt.signal);
       await connection.close();
-      report('received', bytes, startedMs, connection, flags);
+      report('received', bytes, startedMs, active, flags);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EPIPE') throw error;
       await connection.close(); // in order: the sender learns that it was not a crash
@@ -109,16 +111,19 @@ async function meet(
 }
 
 async function acceptOne(endpoint: string, context: Context, signal: AbortSignal): Promise<Connection> {
-  await using listener = await listen(endpoint, { context, signal });
-  if (listener.endpoint !== endpoint) process.stderr.write(`listening at ${listener.endpoint}\n`); // a port was chosen
+  // A deep ring, so that neither side waits for the other whenever the machine is busy with something else.
+  const inMemory = endpoint.startsWith('shm:') || endpoint.startsWith('auto:');
+  const ring = inMemory ? { ringBytes: PIPE_DEFAULTS.ringBytes } : {};
+  await using listener = await listen(endpoint, { context, signal, ...ring });
+  if (endpoint.endsWith(':0')) process.stderr.write(`listening at ${listener.endpoint}\n`); // the system chose the port
   return await listener.accept({ signal });
 }
 
-function report(done: string, bytes: number, startedMs: number, connection: Connection, flags: Flags): void {
+function report(done: string, bytes: number, startedMs: number, active: string, flags: Flags): void {
   if (flags.quiet === true) return;
   const seconds = (performance.now() - startedMs) / 1000;
   const rate = `${figures.bytes(bytes / Math.max(seconds, 1e-6))}/s`;
   process.stderr.write(
-    `${done} ${bytes} bytes (${figures.bytes(bytes)}) in ${seconds.toFixed(2)} s, ${rate}, over ${connection.stats.active}\n`,
+    `${done} ${bytes} bytes (${figures.bytes(bytes)}) in ${seconds.toFixed(2)} s, ${rate}, over ${active}\n`,
   );
 }
