@@ -48,7 +48,7 @@ function flow({ report, calls, failedCalls, callP50Us, restarts }: DemoState, st
   const { recent, run } = report.latencyUs;
   const us = (value: number | undefined): string => (value === undefined ? '-' : figures.microseconds(value));
   const dropped = report.dropped === 0 ? style.good('0 dropped') : style.bad(`${report.dropped} dropped`);
-  const failed = failedCalls === 0 ? '' : style.bad(`  ${failedCalls} failed`);
+  const failed = failedCalls === 0 ? '' : style.bad(`${failedCalls} failed`);
   const again = restarts === 0 ? style.dim('no restart') : style.warn(`${restarts} restart`);
   return columns(
     [
@@ -68,7 +68,7 @@ function flow({ report, calls, failedCalls, callP50Us, restarts }: DemoState, st
         style.dim(`run: p50 ${us(run?.p50)}`),
         style.dim(`max ${us(run?.max)}`),
       ],
-      [style.dim('calls'), `p50 ${us(callP50Us)}`, `${calls} made${failed}`],
+      [style.dim('calls'), `p50 ${us(callP50Us)}`, `${calls} made`, failed],
     ],
     ['left', 'left', 'left', 'left', 'left', 'left'],
   );
