@@ -8,7 +8,7 @@ import type { Connection, ConnectionStats } from '../../transport/index.ts';
 import { figures } from '../terminal/index.ts';
 import { type Check, fail, ok, warn } from './check.ts';
 
-const ECHO_PROGRAM = fileURLToPath(new URL('./echo-process.js', import.meta.url));
+const ECHO_PROGRAM = fileURLToPath(new URL('./echo.process.js', import.meta.url));
 const TIMEOUT_MS = 15_000;
 const TRIPS = 200;
 const FRAME_BYTES = 64;
