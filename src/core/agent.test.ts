@@ -87,7 +87,7 @@ describe('Poller', () => {
     const clock = { nowMs: () => now, setTimer: () => ({ cancel() {} }) };
     const poller = new Poller({ spinMs: 5, clock });
     const agent = new Scripted();
-    poller.add(agent);
+    const handle = poller.add(agent);
     /** Turns until it parks, with time passing by the turn, and wakes it with work after `asleepMs`. */
     const cycle = async (asleepMs: number): Promise<number> => {
       const before = agent.cycles;
@@ -105,6 +105,7 @@ describe('Poller', () => {
     for (let n = 0; n < 2; n++)
       assert.ok((await cycle(0)) <= 2, 'in vain again: three short sleeps before the next');
     assert.ok((await cycle(0)) > 5);
+    handle.remove();
   });
 
   it('goes on spinning as long as work comes while it spins', async () => {
@@ -112,13 +113,14 @@ describe('Poller', () => {
     const clock = { nowMs: () => now, setTimer: () => ({ cancel() {} }) };
     const poller = new Poller({ spinMs: 5, clock });
     const agent = new Scripted();
-    poller.add(agent);
+    const handle = poller.add(agent);
     for (let n = 0; n < 300; n++) {
       await turn();
       now += 0.1;
       if (n % 20 === 19) agent.work = 1;
     }
     assert.equal(agent.parks, 0);
+    handle.remove();
   });
 
   it('does not lose work that appears while it parks', async () => {
