@@ -42,6 +42,9 @@ export interface AgentHandle {
   wake(): void;
 }
 
+/** After many spins in vain, spinning is tried again once in so many short sleeps. */
+const MOST_PARKS_BEFORE_SPIN = 255;
+
 /** Idle turns between two looks at the clock: reading it allocates, and a turn of the event loop is about 1 us. */
 const TURNS_PER_CLOCK_READ = 16;
 
@@ -49,7 +52,9 @@ const TURNS_PER_CLOCK_READ = 16;
  * Runs agents on the event loop of this thread, one per thread (it is part of the context).
  *
  * An agent that has work is asked once per turn of the event loop (`setImmediate`), so timers and sockets keep
- * their share. One that has none for `spinMs` parks: it arms its doorbell and costs nothing until it is woken.
+ * their share. One that has none for `spinMs` parks: it arms its doorbell and costs nothing until it is woken. One
+ * that spun in vain parks at once the next times, so an agent whose work comes rarely, or from a process on the same
+ * core, does not burn `spinMs` for each piece of it.
  * When all are parked nothing of the poller is left in the event loop.
  */
 export class Poller {
@@ -91,6 +96,9 @@ export class Poller {
   readonly #wake = (duty: Duty): void => {
     if (duty.state !== PARKED) return;
     duty.state = ACTIVE;
+    // Only a sleep that spinning could have covered brings the next attempt at spinning nearer.
+    if (duty.parksBeforeSpin > 0 && this.#clock.nowMs() - duty.parkedAtMs < this.#spinMs)
+      duty.parksBeforeSpin--;
     try {
       duty.agent.unpark();
     } catch (error) {
@@ -122,8 +130,10 @@ export class Poller {
       const duty = active[index]!;
       if (duty.state !== ACTIVE) continue;
       try {
-        if (duty.agent.doWork() > 0) duty.idleTurns = 0;
-        else if (duty.state === ACTIVE) this.#idle(duty);
+        if (duty.agent.doWork() > 0) {
+          if (duty.idleTurns > 0) duty.failedSpins = 0; // work came while it spun: that pays
+          duty.idleTurns = 0;
+        } else if (duty.state === ACTIVE) this.#idle(duty);
       } catch (error) {
         this.#fail(duty, error);
       }
@@ -133,9 +143,9 @@ export class Poller {
     if (active.length > 0) this.#schedule();
   }
 
-  /** An agent without work spins on for `spinMs`, then sleeps unless work came in between. */
+  /** An agent without work spins on for `spinMs` where that has paid lately, then sleeps unless work came in between. */
   #idle(duty: Duty): void {
-    if (this.#spinMs > 0 && duty.agent.parksAtOnce !== true) {
+    if (this.#spinMs > 0 && duty.agent.parksAtOnce !== true && duty.parksBeforeSpin === 0) {
       const turns = duty.idleTurns++;
       if (turns % TURNS_PER_CLOCK_READ !== 0) return;
       const now = this.#clock.nowMs();
@@ -144,7 +154,11 @@ export class Poller {
         return;
       }
       if (now - duty.idleSinceMs < this.#spinMs) return;
+      // In vain: whoever we wait for is slow, or wants the core that we spin on. Sleep at once the next times.
+      duty.failedSpins = Math.min(duty.failedSpins * 2 + 1, MOST_PARKS_BEFORE_SPIN);
+      duty.parksBeforeSpin = duty.failedSpins;
     }
+    duty.parkedAtMs = this.#clock.nowMs();
     duty.state = PARKED; // before park(): what it arms may ring at once
     if (!duty.agent.park(duty.wake) && duty.state === PARKED) {
       duty.state = ACTIVE;
@@ -196,6 +210,11 @@ class Duty {
   state: typeof ACTIVE | typeof PARKED | typeof REMOVED = ACTIVE;
   idleTurns = 0;
   idleSinceMs = 0;
+  parkedAtMs = 0;
+  /** short sleeps to come before spinning is tried again */
+  parksBeforeSpin = 0;
+  /** grows with each spin in vain, 0 after one that paid */
+  failedSpins = 0;
   /** Set while a sweep runs: one woken in the turn that parked it stands twice in the list. */
   listed: Poller | undefined = undefined;
 

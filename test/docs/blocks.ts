@@ -73,7 +73,7 @@ function blockOf(fence: Fence, next: Fence | undefined): Block | undefined {
   if (unknown.length > 0)
     throw new Error(`line ${fence.line}: nobody knows what "${unknown.join(' ')}" means`);
   if (reason === '') throw new Error(`line ${fence.line}: no-run needs a reason`);
-  if (file !== undefined && !/^[a-z0-9][a-z0-9.-]*\.(ts|js)$/.test(file)) {
+  if (file !== undefined && !/^[a-z0-9][a-z0-9.-]*\.(ts|m?js)$/.test(file)) {
     throw new Error(`line ${fence.line}: "${file}" is no plain file name`);
   }
   return {
