@@ -34,7 +34,7 @@ export async function checkRoundTrip(runtimeDirectory: string | undefined): Prom
     const why = signal.aborted
       ? `no round trip within ${TIMEOUT_MS} ms`
       : String((error as Error).message ?? error);
-    return fail(name, why, 'mend what failed above first; with --debug the stack shows where it stopped');
+    return fail(name, why, 'mend what failed above first');
   } finally {
     if (child !== undefined && child.exitCode === null && child.signalCode === null) {
       const exit = once(child, 'exit');
@@ -51,7 +51,7 @@ function judge(name: string, found: string, stats: ConnectionStats): Check {
   return warn(
     name,
     `${found}: ${stats.fallbackReason}`,
-    'mend what failed above: memory is there but is not used',
+    'it works, slower; mend what failed above, then it uses memory',
   );
 }
 
