@@ -82,6 +82,47 @@ describe('Poller', () => {
     assert.equal(agent.parks, 1);
   });
 
+  it('parks at once after a spin in vain, until short sleeps say that spinning may pay', async () => {
+    let now = 0;
+    const clock = { nowMs: () => now, setTimer: () => ({ cancel() {} }) };
+    const poller = new Poller({ spinMs: 5, clock });
+    const agent = new Scripted();
+    const handle = poller.add(agent);
+    /** Turns until it parks, with time passing by the turn, and wakes it with work after `asleepMs`. */
+    const cycle = async (asleepMs: number): Promise<number> => {
+      const before = agent.cycles;
+      for (const parks = agent.parks; agent.parks === parks; now += 1) await turn();
+      const cycles = agent.cycles - before;
+      now += asleepMs;
+      agent.work = 1;
+      agent.wake?.();
+      return cycles;
+    };
+    assert.ok((await cycle(100)) > 5, 'it spun the first time');
+    for (let n = 0; n < 5; n++) assert.ok((await cycle(100)) <= 2, 'long sleeps: no spin');
+    assert.ok((await cycle(0)) <= 2, 'the last time without');
+    assert.ok((await cycle(0)) > 5, 'a short sleep: spinning is tried again');
+    for (let n = 0; n < 2; n++)
+      assert.ok((await cycle(0)) <= 2, 'in vain again: three short sleeps before the next');
+    assert.ok((await cycle(0)) > 5);
+    handle.remove();
+  });
+
+  it('goes on spinning as long as work comes while it spins', async () => {
+    let now = 0;
+    const clock = { nowMs: () => now, setTimer: () => ({ cancel() {} }) };
+    const poller = new Poller({ spinMs: 5, clock });
+    const agent = new Scripted();
+    const handle = poller.add(agent);
+    for (let n = 0; n < 300; n++) {
+      await turn();
+      now += 0.1;
+      if (n % 20 === 19) agent.work = 1;
+    }
+    assert.equal(agent.parks, 0);
+    handle.remove();
+  });
+
   it('does not lose work that appears while it parks', async () => {
     const poller = new Poller({ spinMs: 0 });
     const agent = new Scripted();

@@ -19,8 +19,11 @@ export interface Agent {
   /**
    * Prepares to sleep. The agent arranges that `wake` is called when work appears, and checks once more:
    * `false` means that work is there already and the agent must not sleep (nothing stays armed then).
+   *
+   * `wake(true)` is for callers straight from the event loop with nothing else on the stack: the agent works before
+   * it returns. Everybody else's `wake()` lets it work in the next turn.
    */
-  park(wake: () => void): boolean;
+  park(wake: (atOnce?: boolean) => void): boolean;
   /** Takes back what `park` arranged. */
   unpark(): void;
   /** `doWork`, `park` or `unpark` threw. The agent has been removed from the poller. */
@@ -42,6 +45,9 @@ export interface AgentHandle {
   wake(): void;
 }
 
+/** After many spins in vain, spinning is tried again once in so many short sleeps. */
+const MOST_PARKS_BEFORE_SPIN = 255;
+
 /** Idle turns between two looks at the clock: reading it allocates, and a turn of the event loop is about 1 us. */
 const TURNS_PER_CLOCK_READ = 16;
 
@@ -49,14 +55,19 @@ const TURNS_PER_CLOCK_READ = 16;
  * Runs agents on the event loop of this thread, one per thread (it is part of the context).
  *
  * An agent that has work is asked once per turn of the event loop (`setImmediate`), so timers and sockets keep
- * their share. One that has none for `spinMs` parks: it arms its doorbell and costs nothing until it is woken.
+ * their share. One that has none for `spinMs` parks: it arms its doorbell and costs nothing until it is woken. One
+ * that spun in vain parks at once the next times, so an agent whose work comes rarely, or from a process on the same
+ * core, does not burn `spinMs` for each piece of it.
  * When all are parked nothing of the poller is left in the event loop.
  */
 export class Poller {
   readonly #spinMs: number;
   readonly #clock: Clock;
   readonly #active: Duty[] = [];
-  readonly #turn = (): void => this.#run();
+  readonly #turn = (): void => {
+    this.#scheduled = false;
+    this.#run(0);
+  };
   #scheduled = false;
   #running = false;
   #size = 0;
@@ -82,15 +93,19 @@ export class Poller {
     const duty = new Duty(agent, this.#wake);
     this.#size++;
     this.#activate(duty);
+    this.#schedule();
     return {
       remove: () => this.#remove(duty),
-      wake: () => this.#wake(duty),
+      wake: () => this.#wake(duty, false),
     };
   }
 
-  readonly #wake = (duty: Duty): void => {
+  readonly #wake = (duty: Duty, atOnce: boolean): void => {
     if (duty.state !== PARKED) return;
     duty.state = ACTIVE;
+    // Only a sleep that spinning could have covered brings the next attempt at spinning nearer.
+    if (duty.parksBeforeSpin > 0 && this.#clock.nowMs() - duty.parkedAtMs < this.#spinMs)
+      duty.parksBeforeSpin--;
     try {
       duty.agent.unpark();
     } catch (error) {
@@ -98,13 +113,14 @@ export class Poller {
       return;
     }
     this.#activate(duty);
+    if (atOnce && !this.#running) this.#run(this.#active.length - 1);
+    else this.#schedule();
   };
 
   #activate(duty: Duty): void {
     duty.state = ACTIVE;
     duty.idleTurns = 0;
     this.#active.push(duty);
-    this.#schedule();
   }
 
   #schedule(): void {
@@ -113,17 +129,16 @@ export class Poller {
     setImmediate(this.#turn);
   }
 
-  #run(): void {
-    this.#scheduled = false;
+  /** One duty cycle of each active agent from the `first` of the list on. */
+  #run(first: number): void {
     this.#running = true;
     const active = this.#active;
     const count = active.length; // agents that are woken during this turn wait for the next one
-    for (let index = 0; index < count; index++) {
+    for (let index = first; index < count; index++) {
       const duty = active[index]!;
       if (duty.state !== ACTIVE) continue;
       try {
-        if (duty.agent.doWork() > 0) duty.idleTurns = 0;
-        else if (duty.state === ACTIVE) this.#idle(duty);
+        this.#ask(duty);
       } catch (error) {
         this.#fail(duty, error);
       }
@@ -133,9 +148,25 @@ export class Poller {
     if (active.length > 0) this.#schedule();
   }
 
-  /** An agent without work spins on for `spinMs`, then sleeps unless work came in between. */
+  /** One duty cycle of one agent. */
+  #ask(duty: Duty): void {
+    let work = duty.agent.doWork();
+    if (work > 0) {
+      if (duty.idleTurns > 0) duty.failedSpins = 0; // work came while it spun: that pays
+      duty.idleTurns = 0;
+      if (this.#spins(duty) || duty.state !== ACTIVE) return;
+      work = duty.agent.doWork(); // it will sleep when this was all: a turn of the loop less
+    }
+    if (work === 0 && duty.state === ACTIVE) this.#idle(duty);
+  }
+
+  #spins(duty: Duty): boolean {
+    return this.#spinMs > 0 && duty.parksBeforeSpin === 0 && duty.agent.parksAtOnce !== true;
+  }
+
+  /** An agent without work spins on for `spinMs` where that has paid lately, then sleeps unless work came in between. */
   #idle(duty: Duty): void {
-    if (this.#spinMs > 0 && duty.agent.parksAtOnce !== true) {
+    if (this.#spins(duty)) {
       const turns = duty.idleTurns++;
       if (turns % TURNS_PER_CLOCK_READ !== 0) return;
       const now = this.#clock.nowMs();
@@ -144,7 +175,11 @@ export class Poller {
         return;
       }
       if (now - duty.idleSinceMs < this.#spinMs) return;
+      // In vain: whoever we wait for is slow, or wants the core that we spin on. Sleep at once the next times.
+      duty.failedSpins = Math.min(duty.failedSpins * 2 + 1, MOST_PARKS_BEFORE_SPIN);
+      duty.parksBeforeSpin = duty.failedSpins;
     }
+    duty.parkedAtMs = this.#clock.nowMs();
     duty.state = PARKED; // before park(): what it arms may ring at once
     if (!duty.agent.park(duty.wake) && duty.state === PARKED) {
       duty.state = ACTIVE;
@@ -192,15 +227,20 @@ const REMOVED = 2;
 
 class Duty {
   readonly agent: Agent;
-  readonly wake: () => void;
+  readonly wake: (atOnce?: boolean) => void;
   state: typeof ACTIVE | typeof PARKED | typeof REMOVED = ACTIVE;
   idleTurns = 0;
   idleSinceMs = 0;
+  parkedAtMs = 0;
+  /** short sleeps to come before spinning is tried again */
+  parksBeforeSpin = 0;
+  /** grows with each spin in vain, 0 after one that paid */
+  failedSpins = 0;
   /** Set while a sweep runs: one woken in the turn that parked it stands twice in the list. */
   listed: Poller | undefined = undefined;
 
-  constructor(agent: Agent, wake: (duty: Duty) => void) {
+  constructor(agent: Agent, wake: (duty: Duty, atOnce: boolean) => void) {
     this.agent = agent;
-    this.wake = () => wake(this);
+    this.wake = (atOnce = false) => wake(this, atOnce);
   }
 }

@@ -110,7 +110,7 @@ export abstract class ConnectionBase implements Connection {
    * Arranges that `wake` is called once when frames may be polled (`readable`) or written (`writable`).
    * Answers false, with nothing armed, when that is so already.
    */
-  protected abstract arm(readable: boolean, writable: boolean, wake: () => void): boolean;
+  protected abstract arm(readable: boolean, writable: boolean, wake: (atOnce?: boolean) => void): boolean;
   protected abstract disarm(): void;
   /** Tells the peer that nothing more follows, and flushes; resolves when the system has taken all. */
   protected abstract shutdown(): Promise<void>;

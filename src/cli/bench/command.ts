@@ -1,6 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { type Command, InvalidArgumentError } from 'commander';
 import { TendonError } from '../../core/index.ts';
+import { Interrupt } from '../interrupt.ts';
 import { runBench } from './bench.ts';
 import { BENCH_DEFAULTS, isOurs } from './options.ts';
 import type { WorkloadName } from './report.ts';
@@ -44,10 +45,7 @@ export function registerBench(program: Command): void {
 }
 
 async function benchAction(flags: Flags): Promise<void> {
-  const stopping = new AbortController();
-  const stop = (signal: NodeJS.Signals): void => stopping.abort(signal);
-  // A program may watch signals, as a library may not: children and files must go before the process does.
-  process.once('SIGINT', stop).once('SIGTERM', stop);
+  using interrupt = new Interrupt(); // children and files go before the process does
   try {
     const report = await runBench({
       ...(flags.only && { only: flags.only as readonly WorkloadName[] }), // checked by runBench
@@ -55,7 +53,7 @@ async function benchAction(flags: Flags): Promise<void> {
       ...(flags.subjects && { subjects: flags.subjects }),
       durationSeconds: flags.duration,
       rounds: flags.rounds,
-      signal: stopping.signal,
+      signal: interrupt.signal,
       ...(process.stderr.isTTY && { onProgress: showProgress }),
     });
     if (process.stderr.isTTY) showProgress('');
@@ -64,9 +62,7 @@ async function benchAction(flags: Flags): Promise<void> {
     process.stdout.write(flags.json === STDOUT ? json : formatReport(report));
   } catch (error) {
     if (!TendonError.is(error, 'ABORTED')) throw error;
-    process.exitCode = 128 + (stopping.signal.reason === 'SIGTERM' ? 15 : 2);
-  } finally {
-    process.off('SIGINT', stop).off('SIGTERM', stop);
+    process.exitCode = interrupt.exitCode;
   }
 }
 

@@ -19,7 +19,7 @@ const KIND_DATA = 0;
 const KIND_LAST = 1;
 
 /** The smallest message: header, one word of body, last word. */
-export const MIN_MESSAGE_BYTES = 16;
+const MIN_MESSAGE_BYTES = 16;
 
 /** Up to here the body is written word by word (a call of `set` costs more than the copy). */
 const WORDWISE_BYTES = 256;

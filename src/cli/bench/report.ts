@@ -121,7 +121,7 @@ const MODE_TITLES: Readonly<Record<LatencyMode, string>> = {
   park: 'parked in between',
 };
 
-export function bytesTitle(bytes: number): string {
+function bytesTitle(bytes: number): string {
   if (bytes >= 1 << 20) return `${bytes / (1 << 20)} MiB`;
   return bytes >= 1024 ? `${bytes / 1024} KiB` : `${bytes} B`;
 }

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { TendonError } from '../../core/index.ts';
 import { type PartMessage, type PartSpec, STOP } from './part.ts';
 
-const PROGRAM = fileURLToPath(new URL('./part-process.js', import.meta.url));
+const PROGRAM = fileURLToPath(new URL('./part.process.js', import.meta.url));
 const START_TIMEOUT_MS = 15_000;
 const STOP_TIMEOUT_MS = 8_000;
 /** What is kept of what a process says on standard error. */

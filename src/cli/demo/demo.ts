@@ -36,7 +36,7 @@ export interface DemoState {
   readonly seconds: number;
   readonly ofSeconds: number;
   readonly report: Report;
-  readonly sensor: DemoProcess;
+  readonly sensor: Pick<DemoProcess, 'pid' | 'transport'>;
   readonly analyserPid: number;
   readonly callsTransport: string;
   readonly restarts: number;

@@ -1,13 +1,14 @@
-import { columns, figures, printable, type Style, sparkline } from '../terminal/index.ts';
+import { cells, columns, figures, printable, type Style, sparkline } from '../terminal/index.ts';
 import type { Figure } from './contract.ts';
 import type { DemoEvent, DemoState } from './demo.ts';
 
 const FRAME_ROWS = 18;
 const LEAST_PROCESSES = 2;
 const LEAST_EVENTS = 3;
-/** Above this width there is room for curves. */
-const WIDE = 72;
-const MAX_SPARKLINE = 40;
+/** Beside the figures, where there is room for at least this many values, and a blank before and behind. */
+const LEAST_CURVE = 6;
+const MAX_CURVE = 40;
+const CURVE_MARGIN = 4;
 const NARROW = 60;
 
 /** The live picture of a run for a terminal of `width` by `height` cells. */
@@ -48,7 +49,7 @@ function flow({ report, calls, failedCalls, callP50Us, restarts }: DemoState, st
   const { recent, run } = report.latencyUs;
   const us = (value: number | undefined): string => (value === undefined ? '-' : figures.microseconds(value));
   const dropped = report.dropped === 0 ? style.good('0 dropped') : style.bad(`${report.dropped} dropped`);
-  const failed = failedCalls === 0 ? '' : style.bad(`  ${failedCalls} failed`);
+  const failed = failedCalls === 0 ? '' : style.bad(`${failedCalls} failed`);
   const again = restarts === 0 ? style.dim('no restart') : style.warn(`${restarts} restart`);
   return columns(
     [
@@ -68,7 +69,7 @@ function flow({ report, calls, failedCalls, callP50Us, restarts }: DemoState, st
         style.dim(`run: p50 ${us(run?.p50)}`),
         style.dim(`max ${us(run?.max)}`),
       ],
-      [style.dim('calls'), `p50 ${us(callP50Us)}`, `${calls} made${failed}`],
+      [style.dim('calls'), `p50 ${us(callP50Us)}`, `${calls} made`, failed],
     ],
     ['left', 'left', 'left', 'left', 'left', 'left'],
   );
@@ -97,22 +98,20 @@ function host({ report }: DemoState, width: number, style: Style): string[] {
     ['network out', figure.sentBytesPerSecond, perSecond(figures.bytes)],
     ['cpu pressure', figure.cpuPressurePercent, figures.percent, 100],
   ];
-  const wide = width >= WIDE;
-  const curve = wide ? Math.min(MAX_SPARKLINE, width - 66) : 0;
-  const cells = rows.map(([name, trend, format, top]) => {
+  const shown = rows.map(([name, trend, format]) => {
     if (trend === null) return [style.dim(name), style.dim('unknown')];
-    const { now, min, mean, max, history } = trend;
-    return [
-      style.dim(name),
-      style.bold(format(now)),
-      format(min),
-      format(mean),
-      format(max),
-      ...(curve > 0 ? [style.accent(sparkline(history, curve, top ?? max))] : []),
-    ];
+    const { now, min, mean, max } = trend;
+    return [style.dim(name), style.bold(format(now)), format(min), format(mean), format(max)];
   });
   const title = [style.bold('host'), 'now', 'min', 'mean', 'max'].map((text) => style.dim(text));
-  return columns([title, ...cells], ['left', 'right', 'right', 'right', 'right', 'left']);
+  const [head = '', ...lines] = columns([title, ...shown], ['left', 'right', 'right', 'right', 'right']);
+  const used = Math.max(...lines.map(cells));
+  const room = Math.min(MAX_CURVE, width - used - CURVE_MARGIN);
+  if (room < LEAST_CURVE) return [head, ...lines];
+  const curves = rows.map(([, trend, , top]) =>
+    trend === null ? '' : style.accent(sparkline(trend.history, room, top ?? trend.max)),
+  );
+  return [head, ...lines.map((line, n) => `${line}${' '.repeat(used - cells(line))}  ${curves[n]}`)];
 }
 
 function processes({ report, sensor, analyserPid }: DemoState, rows: number, style: Style): string[] {

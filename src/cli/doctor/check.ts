@@ -1,3 +1,5 @@
+import { TendonError } from '../../core/index.ts';
+
 /** One thing the doctor looked at. */
 export interface Check {
   readonly name: string;
@@ -20,11 +22,13 @@ export function fail(name: string, found: string, remedy: string): Check {
   return { name, status: 'fail', found, remedy };
 }
 
-/** A check that tries something: a failure of it is what it found. */
+/** A check that tries something: a failure of it is what it found. A limit that was reached has a remedy of its own. */
 export function tried(name: string, attempt: () => string, remedy: string): Check {
   try {
     return ok(name, attempt());
   } catch (error) {
-    return fail(name, error instanceof Error ? error.message : String(error), remedy);
+    const exhausted = TendonError.is(error, 'RESOURCE_EXHAUSTED');
+    const found = error instanceof Error ? error.message : String(error);
+    return fail(name, found, exhausted ? 'raise that limit; the limits of this process are below' : remedy);
   }
 }

@@ -8,7 +8,7 @@ import type { Connection, ConnectionStats } from '../../transport/index.ts';
 import { figures } from '../terminal/index.ts';
 import { type Check, fail, ok, warn } from './check.ts';
 
-const ECHO_PROGRAM = fileURLToPath(new URL('./echo-process.js', import.meta.url));
+const ECHO_PROGRAM = fileURLToPath(new URL('./echo.process.js', import.meta.url));
 const TIMEOUT_MS = 15_000;
 const TRIPS = 200;
 const FRAME_BYTES = 64;
@@ -34,7 +34,7 @@ export async function checkRoundTrip(runtimeDirectory: string | undefined): Prom
     const why = signal.aborted
       ? `no round trip within ${TIMEOUT_MS} ms`
       : String((error as Error).message ?? error);
-    return fail(name, why, 'mend what failed above first; with --debug the stack shows where it stopped');
+    return fail(name, why, 'mend what failed above first');
   } finally {
     if (child !== undefined && child.exitCode === null && child.signalCode === null) {
       const exit = once(child, 'exit');
@@ -51,7 +51,7 @@ function judge(name: string, found: string, stats: ConnectionStats): Check {
   return warn(
     name,
     `${found}: ${stats.fallbackReason}`,
-    'mend what failed above: memory is there but is not used',
+    'it works, slower; mend what failed above, then it uses memory',
   );
 }
 

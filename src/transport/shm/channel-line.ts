@@ -6,6 +6,7 @@ import { MessageParser } from './message-parser.ts';
 export interface LineSink {
   /** `body` is valid during the call */
   message(type: number, body: Uint8Array): void;
+  /** once for all doorbells of a read, with nothing but the event loop below */
   doorbell(): void;
   /** the stream ended; `midway` inside a message */
   ended(cause: Error | undefined, midway: boolean): void;
@@ -21,6 +22,7 @@ export class ChannelLine {
   readonly parser: MessageParser;
   sink: LineSink;
   #failed = false;
+  #rung = false;
 
   constructor(life: LifeLine, endpoint: string, sink: LineSink) {
     this.life = life;
@@ -29,7 +31,9 @@ export class ChannelLine {
     this.parser = new MessageParser(
       endpoint,
       (type, body) => this.sink.message(type, body),
-      () => this.sink.doorbell(),
+      () => {
+        this.#rung = true;
+      },
     );
   }
 
@@ -52,6 +56,10 @@ export class ChannelLine {
       if (!TendonError.is(error)) throw error;
       this.life.pauseReading();
       this.sink.failed(error);
+      return;
     }
+    if (!this.#rung) return;
+    this.#rung = false; // after the messages that came with it: what it wakes may close the line
+    this.sink.doorbell();
   }
 }

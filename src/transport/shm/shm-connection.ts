@@ -114,7 +114,7 @@ export class ShmConnection extends ConnectionBase {
   #scratch: Uint8Array | undefined = undefined;
   /** incoming frames come by socket */
   #fromSocket = true;
-  #wake: (() => void) | undefined = undefined;
+  #wake: ((atOnce?: boolean) => void) | undefined = undefined;
   #corked = false;
   #fallbackCount = 0;
   #fallbackReason: string | undefined = undefined;
@@ -162,7 +162,7 @@ export class ShmConnection extends ConnectionBase {
     });
     this.#line.sink = {
       message: (type, body) => this.#onMessage(type, body),
-      doorbell: () => this.#wake?.(),
+      doorbell: () => this.#wake?.(true),
       ended: (cause) => this.#onEnd(cause),
       drained: () => this.#onDrained(),
       failed: (error) => this.destroy(error),
@@ -342,7 +342,7 @@ export class ShmConnection extends ConnectionBase {
     }
   }
 
-  protected arm(readable: boolean, writable: boolean, wake: () => void): boolean {
+  protected arm(readable: boolean, writable: boolean, wake: (atOnce?: boolean) => void): boolean {
     this.#wake = wake;
     if ((!readable || this.#armReading()) && (!writable || this.#armWriting())) return true;
     this.disarm();

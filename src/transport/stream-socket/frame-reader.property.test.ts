@@ -9,6 +9,7 @@ class Pipe {
   readonly chunks: Uint8Array[] = [];
   writableLength = 0;
   readonly destroyed = false;
+  readonly errored = null;
   taking = true;
   write(bytes: Uint8Array): void {
     this.chunks.push(bytes);

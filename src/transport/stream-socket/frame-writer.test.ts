@@ -7,6 +7,7 @@ class Sink implements ByteSink {
   writes = 0;
   writableLength = 0;
   destroyed = false;
+  errored: Error | null = null;
   taking = true;
   write(bytes: Uint8Array): void {
     this.writes++;
@@ -27,14 +28,18 @@ describe('FrameWriter', () => {
   });
 
   it('counts nothing as sent that a failed socket swallows', () => {
-    const sink = new Sink();
-    const writer = new FrameWriter(sink);
-    sink.destroyed = true; // as a failed write leaves it, with nothing queued, until its end is reported
-    const large = new Uint8Array(100_000);
-    assert.equal(writer.writeHeld(large), 0);
-    assert.equal(writer.writeHeld(large), 0);
-    assert.equal(writer.drained(), false);
-    assert.equal(writer.write(large, 0, 10), BACK_PRESSURED);
+    for (const failed of ['destroyed', 'errored'] as const) {
+      const sink = new Sink();
+      const writer = new FrameWriter(sink);
+      // As a failed write leaves it, with nothing queued, until its end is reported.
+      if (failed === 'destroyed') sink.destroyed = true;
+      else sink.errored = new Error('EPIPE');
+      const large = new Uint8Array(100_000);
+      assert.equal(writer.writeHeld(large), 0);
+      assert.equal(writer.writeHeld(large), 0);
+      assert.equal(writer.drained(), false);
+      assert.equal(writer.write(large, 0, 10), BACK_PRESSURED);
+    }
   });
 
   it('is blocked beyond its high-water mark until the socket has drained', () => {

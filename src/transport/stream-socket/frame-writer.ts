@@ -7,8 +7,12 @@ export interface ByteSink {
   write(bytes: Uint8Array): unknown;
   /** bytes that were written and that the system has not taken yet; 0 means that no buffer is in use */
   readonly writableLength: number;
-  /** it failed: what is written disappears, and `writableLength` says nothing */
+  /**
+   * It is gone, or a write has failed and Node destroys it a tick later: what is written disappears, and
+   * `writableLength` says nothing.
+   */
   readonly destroyed: boolean;
+  readonly errored: Error | null;
   cork(): void;
   uncork(): void;
 }
@@ -133,7 +137,7 @@ export class FrameWriter {
     this.#sink.write(bytes);
     this.#sink.uncork();
     this.#settle();
-    if (this.#sink.writableLength === 0 && !this.#sink.destroyed) return bytes.length;
+    if (this.#sink.writableLength === 0 && !this.#failed) return bytes.length;
     this.#held = bytes;
     this.#heldTaken = false;
     this.blocked = true;
@@ -187,7 +191,7 @@ export class FrameWriter {
 
   /** The socket holds nothing any more. @returns whether that ended a back-pressure */
   drained(): boolean {
-    if (this.#closed || this.#sink.destroyed || this.#sink.writableLength > 0) return false;
+    if (this.#closed || this.#failed || this.#sink.writableLength > 0) return false;
     const was = this.blocked;
     this.#settle();
     return was && !this.blocked;
@@ -202,10 +206,14 @@ export class FrameWriter {
     this.#held = undefined;
   }
 
+  get #failed(): boolean {
+    return this.#sink.destroyed || this.#sink.errored !== null;
+  }
+
   /** After each write and drain: who is free, and is it too much? */
   #settle(): void {
     const queued = this.#sink.writableLength;
-    if (this.#sink.destroyed) {
+    if (this.#failed) {
       this.blocked = true; // until the end is reported; nothing may count as sent in between
     } else if (queued === 0) {
       for (let buffer = this.#inUse.pop(); buffer !== undefined; buffer = this.#inUse.pop())

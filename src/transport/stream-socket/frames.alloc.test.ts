@@ -6,7 +6,14 @@ import { FrameWriter } from './frame-writer.ts';
 const collect = (globalThis as { gc?: () => void }).gc;
 
 /** Takes everything at once. */
-const sink = { writableLength: 0, destroyed: false, write: () => true, cork: () => {}, uncork: () => {} };
+const sink = {
+  writableLength: 0,
+  destroyed: false,
+  errored: null,
+  write: () => true,
+  cork: () => {},
+  uncork: () => {},
+};
 
 function heapGrowth(work: () => void): number {
   collect?.();

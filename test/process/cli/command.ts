@@ -24,6 +24,8 @@ export interface CommandOptions {
   readonly stdin?: number | 'pipe';
   /** descriptor, or text that is collected (the default), or a pipe that the test reads */
   readonly stdout?: number | 'pipe' | 'text';
+  /** arguments of the shell's `ulimit` */
+  readonly limits?: string;
   /** the installation to run; default: this one */
   readonly root?: string;
 }
@@ -74,7 +76,7 @@ export class Place {
   readonly #mark = `TENDON_TEST_MARK=${randomUUID()}`;
 
   start(args: readonly string[], options: CommandOptions = {}): Running {
-    const { stdin = 'ignore', stdout = 'text', root = ROOT } = options;
+    const { stdin = 'ignore', stdout = 'text', root = ROOT, limits } = options;
     const [name = '', value = ''] = this.#mark.split('=');
     const env: NodeJS.ProcessEnv = {
       ...process.env,
@@ -83,7 +85,10 @@ export class Place {
       TMPDIR: this.directory,
     };
     delete env['NODE_TEST_CONTEXT']; // these are not test files
-    const child = spawn(process.execPath, [join(root, 'dist/cli/main.js'), ...args], {
+    const command = [process.execPath, join(root, 'dist/cli/main.js'), ...args];
+    const limited = ['sh', '-c', `ulimit ${limits}; exec "$@"`, 'sh', ...command];
+    const [program = '', ...rest] = limits === undefined ? command : limited;
+    const child = spawn(program, rest, {
       env,
       stdio: [stdin, stdout === 'text' ? 'pipe' : stdout, 'pipe'],
     });

@@ -5,7 +5,7 @@ import { after, describe, it } from 'node:test';
 import { Place, ROOT } from './command.ts';
 
 const TORTURE = process.env['TENDON_TORTURE'] === '1';
-const SECONDS = TORTURE ? 30 : 4;
+const SECONDS = TORTURE ? 30 : 3;
 
 /** What the tests look at of `tendon demo --json`; the rest is in docs/reference/cli.md. */
 interface Summary {
@@ -115,6 +115,16 @@ describe('tendon demo', () => {
       await running.ended;
       await place.assertEmpty();
     }
+  });
+
+  it('ends without a word, and leaves nothing, when the reader of its output goes away', async () => {
+    const running = place.start(['demo', '--duration', '60'], { stdout: 'pipe' });
+    const output = running.child.stdout!;
+    await new Promise((resolve) => output.once('data', resolve));
+    output.destroy();
+    const { how, stderr } = await running.ended;
+    assert.deepEqual([how, stderr], [141, '']);
+    await place.assertEmpty();
   });
 
   it('refuses a duration that leaves no time for anything', async () => {

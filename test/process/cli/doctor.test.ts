@@ -71,6 +71,20 @@ describe('tendon doctor', () => {
     await place.assertEmpty();
   });
 
+  it('names the limit that shared memory runs into, and shows that frames still travel', async () => {
+    const { how, stdout } = await place.run(['doctor', '--json'], { limits: '-f 20', stdout: 'text' });
+    assert.equal(how, 1);
+    const { checks } = JSON.parse(stdout) as Findings;
+    const check = (name: string) => checks.find((candidate) => candidate.name === name);
+    assert.equal(check('file size')?.status, 'fail');
+    assert.match(check('file size')?.remedy ?? '', /ulimit -f unlimited/);
+    assert.match(check('memfd and seals')?.found ?? '', /EFBIG/);
+    assert.match(check('memfd and seals')?.remedy ?? '', /raise that limit/);
+    assert.equal(check('channel')?.status, 'warn');
+    assert.match(check('channel')?.found ?? '', /over unix, median .*EFBIG/);
+    await place.assertEmpty();
+  });
+
   it('fails where others may enter the runtime directory, and says what to do', async () => {
     chmodSync(place.runtimeDirectory, 0o777);
     const { how, findings, check } = await examine();

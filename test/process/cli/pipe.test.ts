@@ -106,7 +106,7 @@ describe('tendon send and tendon receive', () => {
     const input = openSync(big, 'r');
     const sender = place.start(['send', 'shm:slow', '-q'], { stdin: input });
     closeSync(input);
-    await sleep(1_500); // time enough to send it all, were nobody to hold it back
+    await sleep(1_000); // time enough to send it all, were nobody to hold it back
     assert.equal(sender.child.exitCode, null);
     const hash = createHash('sha256');
     for await (const piece of receiver.child.stdout!) hash.update(piece as Uint8Array);

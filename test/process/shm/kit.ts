@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Context } from 'tendon/core';
 
-const WAIT_MS = 10_000;
+const WAIT_MS = 30_000;
 
 /** A runtime directory of its own for each test, removed afterwards. */
 export class Place implements Disposable {
@@ -32,12 +32,25 @@ export class Place implements Disposable {
 }
 
 /** Turns the event loop until `condition` holds. */
-export async function until(condition: () => boolean, what: string): Promise<void> {
+export async function until(condition: () => boolean, what: string | (() => string)): Promise<void> {
   const giveUpAt = performance.now() + WAIT_MS;
   while (!condition()) {
-    if (performance.now() > giveUpAt) throw new Error(`waited ${WAIT_MS} ms until ${what}`);
+    if (performance.now() > giveUpAt) {
+      throw new Error(`waited ${WAIT_MS} ms until ${typeof what === 'string' ? what : what()}`);
+    }
     await sleep(1);
   }
+}
+
+/** Runs a test; afterwards this process may hold no descriptor and no mapping that it did not hold before. */
+export async function leavingNothing(test: () => Promise<void>): Promise<void> {
+  const before = { descriptors: openDescriptors(), mappings: channelMappings() };
+  await test();
+  const held = (): string[] => openDescriptors();
+  await until(
+    () => held().length <= before.descriptors.length && channelMappings() <= before.mappings,
+    () => `nothing is left: ${held().join(', ')} instead of ${before.descriptors.join(', ')}`,
+  );
 }
 
 /** Open descriptors of this process by what they are, epoll and the like of Node's own left out. */

@@ -59,7 +59,7 @@ export async function dial(way: Way, context: ActorContext): Promise<Connection>
   return transport.connect(readFileSync(noteOf(context), 'utf8'), { context: contextOf(context) });
 }
 
-export class OfferingSender implements Sender {
+class OfferingSender implements Sender {
   readonly #connection: Connection;
   readonly #spins: number;
 

@@ -1,6 +1,0 @@
-import { Command } from 'commander';
-import { registerBench } from './index.ts';
-
-const program = new Command('tendon');
-registerBench(program);
-await program.parseAsync();
