@@ -4,6 +4,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { defaultRuntimeDirectory, removeStale } from 'tendon/transport/shm';
 import { examplesOf, prints } from './blocks.ts';
 import { type Ended, Program } from './program.ts';
 import {
@@ -114,7 +115,14 @@ describe('the code on the pages', () => {
     scratch = mkdtempSync(join(tmpdir(), 'docs-')); // short: socket paths are at most 107 bytes
     errors = typeErrors(examples);
   });
-  after(() => rmSync(scratch, { recursive: true, force: true }));
+  after(async () => {
+    rmSync(scratch, { recursive: true, force: true });
+    // Programs that listen for ever were killed: their sockets go, those that somebody answers at stay.
+    const directory = defaultRuntimeDirectory();
+    for (const name of existsSync(directory) ? readdirSync(directory) : []) {
+      if (name.endsWith('.sock')) await removeStale(directory, join(directory, name));
+    }
+  });
 
   it('was found', () => assert.ok(pages().length > 0));
   for (const example of examples) {
