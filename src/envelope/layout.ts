@@ -63,14 +63,13 @@ export type Kind = (typeof Kind)[keyof typeof Kind];
 export const FIRST_KIND = Kind.REQUEST;
 export const LAST_KIND = Kind.CONTROL;
 
-/** Numbers kept for streams of values; version 1 refuses them. */
-export const RESERVED_KINDS = { STREAM_DATA: 9, STREAM_END: 10, STREAM_CREDIT: 11 } as const;
+// Kept for streams of values, refused in version 1: 9 STREAM_DATA, 10 STREAM_END, 11 STREAM_CREDIT.
 
 export const Priority = { LOW: 0, NORMAL: 1, HIGH: 2, CRITICAL: 3 } as const;
 export type Priority = (typeof Priority)[keyof typeof Priority];
 
 /** Largest codec number that the base can carry. */
-export const MAX_CODEC_ID = CODEC_MASK;
+export const MAX_CODEC_ID = 0x3f;
 
 /** `remainingMs` of a message without a deadline. */
 export const NO_DEADLINE = 0;

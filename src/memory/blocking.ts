@@ -27,7 +27,7 @@ export interface BlockingOptions {
   readonly clock?: Clock;
 }
 export const BLOCKING_DEFAULTS = { spins: 100, recheckMs: 50, timeoutMs: 5000 } as const;
-export const BLOCKING_OPTIONS: readonly string[] = [
+const BLOCKING_OPTIONS: readonly string[] = [
   'liveness',
   'waiter',
   'spins',

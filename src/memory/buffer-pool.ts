@@ -105,7 +105,7 @@ export const MAX_BLOCK_BYTES = 2 ** 30;
 export const MAX_BLOCKS = 2 ** 20;
 export const MAX_CLASSES = 24;
 
-export function tooLarge(bytes: number, limitBytes: number): TendonError<'FRAME_TOO_LARGE'> {
+function tooLarge(bytes: number, limitBytes: number): TendonError<'FRAME_TOO_LARGE'> {
   const message = `a buffer of ${bytes} bytes was asked of a pool that has up to ${limitBytes}`;
   return new TendonError('FRAME_TOO_LARGE', message, { bytes, limitBytes });
 }

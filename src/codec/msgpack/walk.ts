@@ -9,7 +9,7 @@ import { isUtf8 } from 'node:buffer';
  * `undefined` (0x00) and typed arrays (0x74). Map keys are texts, numbers, booleans or nil.
  */
 
-export const MAX_DEPTH = 512;
+const MAX_DEPTH = 512;
 
 const TIMESTAMP = 0xff; // -1
 const UNDEFINED = 0x00;

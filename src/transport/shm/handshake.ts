@@ -1,6 +1,7 @@
 import { TendonError } from '../../core/index.ts';
 import type { ResolvedConnectionOptions } from '../options.ts';
 import { ChannelLine, type LineSink } from './channel-line.ts';
+import { refusedError } from './handshake-refusal.ts';
 import type { LifeLine } from './life-line.ts';
 import {
   agreeOnVersion,
@@ -15,7 +16,6 @@ import {
   REFUSED_PROTOCOL,
   REFUSED_VERSION,
   readHello,
-  readRefusal,
   readWelcome,
   refuseMessage,
   VERSION_MAX,
@@ -26,7 +26,7 @@ import {
 import { ShmConnection } from './shm-connection.ts';
 
 /** The features this end has. */
-export function ownFeatures(native: boolean): number {
+function ownFeatures(native: boolean): number {
   return native ? FEATURE_MEMORY | FEATURE_BROADCAST : 0;
 }
 
@@ -40,7 +40,7 @@ const IGNORE: LineSink = { message() {}, doorbell() {}, ended() {}, drained() {}
  * closed when it fails.
  *
  * @param ringBytes the ring size it would like each way; 0 for the listener's choice
- * @param lost called when the listener dies later on
+ * @param lost called when the listener dies, now or later
  * @throws TendonError VERSION_UNSUPPORTED, PERMISSION_DENIED, CONNECTION_REFUSED, CONNECTION_LOST, PROTOCOL_ERROR;
  *   ABORTED by `signal`
  */
@@ -64,6 +64,7 @@ export async function greet(
       const hungUp = (cause: Error | undefined): void => {
         const message = `${endpoint}: the listener hung up during the handshake`;
         reject(new TendonError('CONNECTION_LOST', message, { endpoint, unknownBytes: 0 }, { cause }));
+        lost();
       };
       line.sink = {
         ...IGNORE,
@@ -104,16 +105,6 @@ export async function greet(
   }
 }
 
-function refusedError(body: Uint8Array, endpoint: string): TendonError {
-  const { reason, text } = readRefusal(body, endpoint);
-  const message = `${endpoint} refused the connection: ${text}`;
-  if (reason === REFUSED_VERSION)
-    return new TendonError('VERSION_UNSUPPORTED', message, { theirs: 0, ours: VERSION_MAX });
-  if (reason === REFUSED_IDENTITY)
-    return new TendonError('PERMISSION_DENIED', message, { subject: endpoint });
-  return new TendonError('CONNECTION_REFUSED', message, { endpoint });
-}
-
 export interface WelcomePolicy {
   readonly endpoint: string;
   readonly native: boolean;
@@ -125,8 +116,8 @@ export interface WelcomePolicy {
 
 /** A handshake of the listener's side that is under way. */
 export interface PendingWelcome {
-  /** Ends it; the peer is told why where it can be. */
-  refuse(reason: number, text: string): void;
+  /** Ends it: the listener is busy, or the peer too slow. The peer is told where it can be. */
+  refuse(error: TendonError): void;
 }
 
 /**
@@ -156,6 +147,12 @@ export function welcome(
   const refuse = (reason: number, text: string, error: TendonError): void => {
     if (!over) life.write(refuseMessage(reason, text));
     finish(error);
+  };
+  const forbid = (cause?: unknown): void => {
+    const who = life.peer === undefined ? 'this user' : `user ${life.peer.uid}`;
+    const text = `${who} may not connect to ${endpoint}`;
+    const error = new TendonError('PERMISSION_DENIED', text, { subject: endpoint }, { cause });
+    refuse(REFUSED_IDENTITY, text, error);
   };
   line.sink = {
     ...IGNORE,
@@ -190,20 +187,22 @@ export function welcome(
       });
     },
   };
-  if (!policy.authorized(life)) {
-    const who = life.peer === undefined ? 'this user' : `user ${life.peer.uid}`;
-    const text = `${who} may not connect to ${endpoint}`;
-    refuse(REFUSED_IDENTITY, text, new TendonError('PERMISSION_DENIED', text, { subject: endpoint }));
-  } else line.start();
-  return {
-    refuse: (reason, text) => {
-      const busy = reason === REFUSED_BUSY;
-      const error = busy
-        ? new TendonError('QUEUE_FULL', `${endpoint}: ${text}`, { queue: 'handshakes', limit: 0 })
-        : new TendonError('CONNECT_TIMEOUT', `${endpoint}: ${text}`, { endpoint, timeoutMs: 0 });
-      refuse(reason, text, error);
-    },
-  };
+  let allowed = false;
+  let objection: unknown;
+  try {
+    allowed = policy.authorized(life);
+  } catch (error) {
+    objection = error; // a check that fails has not said yes
+  }
+  if (!allowed) forbid(objection);
+  else {
+    try {
+      line.start();
+    } catch (error) {
+      finish(error as TendonError); // what cannot be watched; os throws nothing else
+    }
+  }
+  return { refuse: (error) => refuse(REFUSED_BUSY, error.message, error) };
 }
 
 /** A client's wish counts when it is a power of two within bounds; the listener's own size is the least. */

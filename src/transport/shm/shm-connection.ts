@@ -1,4 +1,4 @@
-// Longer than most files: the two ways of a channel (memory, socket) and the steps between them are one state machine.
+// Over 400 lines because the two ways of a channel (memory, socket) and the steps between them are one state machine.
 import { BACK_PRESSURED, CLOSED, type ClockTimer, TendonError } from '../../core/index.ts';
 import { closeFd } from '../../os/index.ts';
 import { FRAME, FrameReader, MARKER, type SpscProducer, writeFrame } from '../../ring/index.ts';
@@ -14,6 +14,7 @@ import {
   openChannelMemory,
   planMemory,
 } from './channel-memory.ts';
+import { refusedError } from './handshake-refusal.ts';
 import { Inbox } from './inbox.ts';
 import {
   ASK_MEMORY,
@@ -38,6 +39,7 @@ import {
   PING,
   PONG,
   protocolError,
+  REFUSE,
   readBroadcastId,
   readMemory,
   readRefusal,
@@ -45,6 +47,7 @@ import {
   SWITCH_TO_MEMORY,
   tokenMessage,
 } from './protocol.ts';
+import { STALL_CHECK_MS, StallWatch } from './stall-watch.ts';
 
 /** While so much waits for the kernel, frames by socket are answered with BACK_PRESSURED. */
 const SOCKET_HIGH_WATER_BYTES = 256 * 1024;
@@ -52,8 +55,6 @@ const SOCKET_HIGH_WATER_BYTES = 256 * 1024;
 const INBOX_HIGH_WATER_BYTES = 1024 * 1024;
 /** What can be claimed while no memory has ever been there. */
 const CLAIM_BYTES_WITHOUT_MEMORY = 64 * 1024;
-/** How often a peer that leaves our frames lying is asked whether it still runs. */
-const STALL_CHECK_MS = 1_000;
 /** Memory that could not be had is asked for again after this, doubling. */
 const FIRST_OFFER_AGAIN_MS = 1_000;
 const LAST_OFFER_AGAIN_MS = 60_000;
@@ -112,6 +113,8 @@ export class ShmConnection extends ConnectionBase {
   /** the largest frame that fits one record, or the scratch buffer */
   #claimLimit = CLAIM_BYTES_WITHOUT_MEMORY;
   #scratch: Uint8Array | undefined = undefined;
+  /** memory is to carry frames again as soon as the open claim, which is in `#scratch`, has left */
+  #enterAfterClaim = false;
   /** incoming frames come by socket */
   #fromSocket = true;
   #wake: ((atOnce?: boolean) => void) | undefined = undefined;
@@ -121,10 +124,7 @@ export class ShmConnection extends ConnectionBase {
   #goodbye = false;
   #offerAgainMs = FIRST_OFFER_AGAIN_MS;
   #offerTimer: ClockTimer | undefined = undefined;
-  #stallTimer: ClockTimer | undefined = undefined;
-  #stallPosition = 0;
-  #pingToken = 0;
-  #pongToken = 0;
+  readonly #stall: StallWatch;
   #settled: (() => void) | undefined = undefined;
   #drained: (() => void) | undefined = undefined;
   readonly #broadcastPeers = new Map<number, BroadcastPeer>();
@@ -157,6 +157,7 @@ export class ShmConnection extends ConnectionBase {
     this.#lost = parts.lost;
     this.#line.parser.maxFrameBytes = this.maxFrameBytes;
     this.#broadcasts = new BroadcastReaders(parts.endpoint, this.#notify);
+    this.#stall = this.#watchForStalls();
     this.ready = new Promise((resolve) => {
       this.#settled = resolve;
     });
@@ -224,6 +225,7 @@ export class ShmConnection extends ConnectionBase {
     this.#claimRing?.abort();
     this.#claimRing = undefined;
     this.#claimed = -1;
+    if (this.#enterAfterClaim) this.#enterMemory();
   }
 
   offer(bytes: Uint8Array, offset = 0, length: number = bytes.length - offset): number {
@@ -334,7 +336,7 @@ export class ShmConnection extends ConnectionBase {
         this.framesSent++;
         this.bytesSent += bytes.length;
       } else {
-        this.#expectProgress();
+        this.#stall.expect();
       }
       return written;
     } catch (error) {
@@ -366,7 +368,7 @@ export class ShmConnection extends ConnectionBase {
   }
 
   protected release(): void {
-    this.#stallTimer?.cancel();
+    this.#stall.stop();
     this.#offerTimer?.cancel();
     this.#fast = undefined;
     this.#out = undefined;
@@ -417,8 +419,7 @@ export class ShmConnection extends ConnectionBase {
         this.#line.life.write(tokenMessage(PONG, readToken(body, this.endpoint)));
         break;
       case PONG:
-        this.#pongToken = readToken(body, this.endpoint);
-        this.recovered();
+        this.#stall.answered(readToken(body, this.endpoint));
         break;
       case BROADCAST:
         this.#line.life.write(this.#broadcasts.add(body, this.#line.life));
@@ -432,6 +433,10 @@ export class ShmConnection extends ConnectionBase {
         break;
       case BROADCAST_REFUSED:
         this.#broadcastPeers.get(readBroadcastId(body, this.endpoint))?.refused();
+        break;
+      case REFUSE: // the listener gave up on a handshake that took too long
+        if (this.#role === 'listener') throw protocolError(this.endpoint, 'REFUSE from a client');
+        this.destroy(refusedError(body, this.endpoint));
         break;
       case GOODBYE:
         this.#goodbye = true;
@@ -517,8 +522,9 @@ export class ShmConnection extends ConnectionBase {
     if (length < 0) throw this.misuse('commit without a claim');
     this.#claimRing?.abort();
     this.#claimRing = undefined;
-    this.#claimed = -1;
     if (this.sendable) this.#writeToSocket(this.#scratchBuffer(), 0, length, true);
+    this.#claimed = -1;
+    if (this.#enterAfterClaim) this.#enterMemory();
   }
 
   #offerSlowly(bytes: Uint8Array, offset: number, length: number): number {
@@ -560,7 +566,7 @@ export class ShmConnection extends ConnectionBase {
   #refused(outcome: number): number {
     if (outcome === BACK_PRESSURED) {
       this.backPressured++;
-      this.#expectProgress();
+      this.#stall.expect();
     }
     return outcome;
   }
@@ -572,9 +578,11 @@ export class ShmConnection extends ConnectionBase {
     return CLOSED;
   }
 
+  /** Where frames by socket are claimed. It stays the same while a claim is open, also when the limit grows. */
   #scratchBuffer(): Uint8Array {
     const bytes = this.maxClaimBytes;
-    if (this.#scratch === undefined || this.#scratch.length < bytes) this.#scratch = new Uint8Array(bytes);
+    if (this.#scratch === undefined || (this.#claimed < 0 && this.#scratch.length < bytes))
+      this.#scratch = new Uint8Array(bytes);
     return this.#scratch;
   }
 
@@ -591,6 +599,7 @@ export class ShmConnection extends ConnectionBase {
   }
 
   #leaveMemory(reason: string): void {
+    this.#enterAfterClaim = false;
     if (this.#fast === undefined) return;
     this.#fast = undefined;
     this.#fellBack(reason);
@@ -603,6 +612,9 @@ export class ShmConnection extends ConnectionBase {
 
   #enterMemory(): void {
     if (this.#memory === undefined || !this.sendable || this.#fast !== undefined) return;
+    // A frame that is claimed for the socket goes by socket: it may not come after the switch.
+    this.#enterAfterClaim = this.#claimed >= 0 && this.#claimRing === undefined;
+    if (this.#enterAfterClaim) return;
     const ring = this.#memory.outgoing;
     if (this.#out === undefined) {
       this.#line.life.write(message(SWITCH_TO_MEMORY));
@@ -614,14 +626,15 @@ export class ShmConnection extends ConnectionBase {
     this.wakeUp();
   }
 
+  /** Memory that still cannot be had is no further fall. */
   #fellBack(reason: string): void {
-    this.#fallbackCount++;
+    if (this.#fallbackReason === undefined) this.#fallbackCount++;
     this.#fallbackReason = reason;
   }
 
   #ringDoorbell(): void {
     this.#line.life.ringDoorbell();
-    this.#expectProgress();
+    this.#stall.expect();
   }
 
   // --- incoming ------------------------------------------------------------------------------------------
@@ -795,33 +808,27 @@ export class ShmConnection extends ConnectionBase {
 
   // --- a peer that does not move -------------------------------------------------------------------------
 
-  /**
-   * Called where the peer should move soon: it was woken, or the ring is full. A timer looks whether it did, asks it
-   * if not, and reports `degraded` when it does not even answer. It ends by itself when nothing is left lying.
-   */
-  #expectProgress(): void {
-    if (this.#stallTimer !== undefined || !this.sendable) return;
-    this.#stallPosition = this.#consumerPosition();
-    this.#stallTimer = this.clock.setTimer(() => this.#checkProgress(), STALL_CHECK_MS);
-  }
-
-  #checkProgress(): void {
-    this.#stallTimer = undefined;
-    if (!this.sendable) return;
-    const position = this.#consumerPosition();
-    const waits = this.#unknownBytes() > 0 || this.#line.life.pendingBytes > 0;
-    if (this.#pingToken !== this.#pongToken && waits) {
-      const text = `${this.endpoint}: the other side lives but does not run; frames wait until it goes on`;
-      this.degraded(new TendonError('DEADLINE_EXCEEDED', text, { timeoutMs: STALL_CHECK_MS }));
-    } else if (!waits || position !== this.#stallPosition) {
-      this.recovered();
-      if (!waits) return;
-    } else {
-      this.#pingToken = (this.#pingToken + 1) >>> 0;
-      this.#line.life.write(tokenMessage(PING, this.#pingToken));
-    }
-    this.#stallPosition = position;
-    this.#stallTimer = this.clock.setTimer(() => this.#checkProgress(), STALL_CHECK_MS);
+  #watchForStalls(): StallWatch {
+    const connection = this;
+    const subject = {
+      get position() {
+        return connection.#consumerPosition();
+      },
+      get waiting() {
+        if (!connection.sendable) return false;
+        return connection.#unknownBytes() > 0 || connection.#line.life.pendingBytes > 0;
+      },
+      ask: (token: number): void => this.#line.life.write(tokenMessage(PING, token)),
+      stalled: (): void => {
+        const text = `${this.endpoint}: the other side lives but does not run; frames wait until it goes on`;
+        this.degraded(new TendonError('DEADLINE_EXCEEDED', text, { timeoutMs: STALL_CHECK_MS }));
+      },
+      moved: (): void => {
+        this.recovered();
+        this.wakeUp(); // its doorbell may lie behind frames by socket that nobody here has read
+      },
+    };
+    return new StallWatch(subject, this.clock);
   }
 
   #consumerPosition(): number {

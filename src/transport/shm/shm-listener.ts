@@ -1,10 +1,9 @@
-import type { TendonError } from '../../core/index.ts';
+import { TendonError } from '../../core/index.ts';
 import type { Broadcast, BroadcastOptions, Peer } from '../contract.ts';
 import { ListenerBase } from '../listener-base.ts';
 import type { ResolvedListenOptions } from '../options.ts';
 import { type PendingWelcome, welcome } from './handshake.ts';
 import type { LifeLine } from './life-line.ts';
-import { REFUSED_BUSY } from './protocol.ts';
 import { type Door, nativeAvailable, openDoor } from './rendezvous.ts';
 import { openRuntimeDirectory, socketPath } from './runtime-directory.ts';
 import { ShmBroadcast } from './shm-broadcast.ts';
@@ -62,18 +61,22 @@ export class ShmListener extends ListenerBase {
 
   protected async stop(): Promise<void> {
     await this.#door?.close();
-    for (const pending of this.#pending.values()) pending.refuse(REFUSED_BUSY, 'the listener closes');
+    const { endpoint } = this;
+    const closes = new TendonError('CONNECTION_CLOSED', `${endpoint}: the listener closes`, { endpoint });
+    for (const pending of this.#pending.values()) pending.refuse(closes);
     this.#pending.clear();
   }
 
   #greet(life: LifeLine): void {
     this.#makeRoom();
     const { context, handshakeTimeoutMs } = this.#options;
+    const { endpoint } = this;
     const timer = context.clock.setTimer(() => {
-      pending.refuse(REFUSED_BUSY - 1, `no complete handshake within ${handshakeTimeoutMs} ms`);
+      const text = `${endpoint}: no complete handshake within ${handshakeTimeoutMs} ms`;
+      pending.refuse(new TendonError('CONNECT_TIMEOUT', text, { endpoint, timeoutMs: handshakeTimeoutMs }));
     }, handshakeTimeoutMs);
     const policy = {
-      endpoint: this.endpoint,
+      endpoint,
       native: nativeAvailable(),
       ringBytes: this.#ringBytes,
       authorized: (line: LifeLine) => this.#authorized(line.peer),
@@ -92,9 +95,11 @@ export class ShmListener extends ListenerBase {
 
   /** Half-open connections must not keep others out: the one that has taken longest goes first. */
   #makeRoom(): void {
-    if (this.#pending.size < this.#options.maxHandshakes) return;
+    const { maxHandshakes } = this.#options;
+    if (this.#pending.size < maxHandshakes) return;
+    const text = `${this.endpoint}: more than ${maxHandshakes} handshakes are under way`;
     for (const pending of this.#pending.values()) {
-      pending.refuse(REFUSED_BUSY, 'too many handshakes are under way');
+      pending.refuse(new TendonError('QUEUE_FULL', text, { queue: 'handshakes', limit: maxHandshakes }));
       return;
     }
   }

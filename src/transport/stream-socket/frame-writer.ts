@@ -18,9 +18,9 @@ export interface ByteSink {
 }
 
 /** A batch leaves when it holds this much, whether or not its turn is over. */
-export const BATCH_BYTES = 64 * 1024;
+const BATCH_BYTES = 64 * 1024;
 /** More than this between us and the system is back-pressure. */
-export const HIGH_WATER_BYTES = 512 * 1024;
+const HIGH_WATER_BYTES = 512 * 1024;
 /** the largest frame that is claimed in place */
 export const MAX_CLAIM_BYTES = 256 * 1024;
 /** frames from this size on go to the socket without a copy where the caller holds them still */

@@ -18,7 +18,7 @@ import { TendonError } from '../../core/index.ts';
 import { fromSystemError, startListening } from '../stream-socket/index.ts';
 
 /** `sun_path` has 108 bytes and ends with a zero. */
-export const SOCKET_PATH_LIMIT_BYTES = 107;
+const SOCKET_PATH_LIMIT_BYTES = 107;
 
 export function checkSocketPath(path: string): void {
   const bytes = Buffer.byteLength(path);
