@@ -1,3 +1,4 @@
+// Over 400 lines because the claim, its publication and what it does to each reader are one state machine.
 import { BACK_PRESSURED, CLOSED, refuseUnknownOptions, TendonError } from '../core/index.ts';
 import { checkPlace } from './control-block.ts';
 import { copyIntoRecord } from './copy.ts';
