@@ -12,6 +12,7 @@
 #include "watcher.h"
 
 #include <fcntl.h>
+#include <unistd.h>
 
 namespace tendon {
 
@@ -98,7 +99,12 @@ void Watcher::Call(int status, int events) {
 }
 
 void Watcher::OnCleanup(napi_async_cleanup_hook_handle, void* data) {
-  static_cast<Watcher*>(data)->Close();
+  Watcher* watcher = static_cast<Watcher*>(data);
+  // Closed by JavaScript already: then JavaScript closed the descriptor too, and its number may be another's.
+  const bool closes_fd = watcher->closes_fd_ && !watcher->closing_;
+  const int fd = watcher->fd_;
+  watcher->Close();
+  if (closes_fd) ::close(fd);
 }
 
 void Watcher::OnClosed(uv_handle_t* handle) { static_cast<Watcher*>(handle->data)->Forget(); }
@@ -125,13 +131,15 @@ static Watcher* Find(napi_env env, const Arguments<N>& arguments) {
   return found->second.get();
 }
 
-// startWatcher(fd, events, callback): id
+// startWatcher(fd, events, callback, closesFdAtExit): id
 static napi_value StartWatcher(napi_env env, napi_callback_info info) {
-  Arguments<3> arguments(env, info);
+  Arguments<4> arguments(env, info);
   int fd = -1;
   int events = 0;
+  bool closes_fd = false;
   napi_valuetype type = napi_undefined;
   if (!arguments.Fd(0, &fd) || !arguments.Integer(1, "events", 0, kReadable | kWritable, &events)) return nullptr;
+  if (!arguments.Flag(3, "closesFdAtExit", &closes_fd)) return nullptr;
   if (napi_typeof(env, arguments[2], &type) != napi_ok || type != napi_function) {
     return ThrowArgument(env, "callback", "a function");
   }
@@ -139,7 +147,7 @@ static napi_value StartWatcher(napi_env env, napi_callback_info info) {
   uint32_t id = state->next_watcher++;
   while (id == 0 || state->watchers.count(id) != 0) id = state->next_watcher++;
   auto& slot = state->watchers[id];
-  slot = std::make_unique<Watcher>(env, id, fd);
+  slot = std::make_unique<Watcher>(env, id, fd, closes_fd);
   const int failure = slot->Start(arguments[2], events);  // on failure the slot empties itself, now or later
   return failure == 0 ? Number(env, id) : ThrowErrno(env, failure, "uv_poll");
 }

@@ -10,7 +10,9 @@ namespace tendon {
 // One descriptor watched by the event loop of one environment. Lives from Start until its close callback.
 class Watcher {
  public:
-  Watcher(napi_env env, uint32_t id, int fd) : env_(env), id_(id), fd_(fd) {}
+  // With `closes_fd` the descriptor goes with the environment: nobody else is left then who could close it.
+  Watcher(napi_env env, uint32_t id, int fd, bool closes_fd)
+      : env_(env), id_(id), fd_(fd), closes_fd_(closes_fd) {}
   Watcher(const Watcher&) = delete;
   Watcher& operator=(const Watcher&) = delete;
 
@@ -37,6 +39,7 @@ class Watcher {
   napi_async_cleanup_hook_handle hook_ = nullptr;
   uint32_t id_;
   int fd_;
+  bool closes_fd_;
   int events_ = 0;
   bool closing_ = false;
 };

@@ -10,7 +10,17 @@ import { type ShmConnectOptions, type ShmListenOptions, shmTransport } from './t
 import { tcpTransport } from './transport/tcp/index.ts';
 import { unixTransport } from './transport/unix/index.ts';
 
-export { Context, type ContextOptions, type ErrorCode, type Logger, TendonError } from './core/index.ts';
+export {
+  BACK_PRESSURED,
+  CLOSED,
+  Context,
+  type ContextOptions,
+  type ErrorCode,
+  type Logger,
+  Poller,
+  type PollerOptions,
+  TendonError,
+} from './core/index.ts';
 export * from './rpc/index.ts';
 export type {
   Broadcast,

@@ -57,4 +57,4 @@ export {
   unixPair,
   WOULD_BLOCK,
 } from './unix-socket.ts';
-export { type WatchCallback, type WatchedEvents, Watcher } from './watcher.ts';
+export { type WatchCallback, type WatchedEvents, Watcher, type WatcherOptions } from './watcher.ts';

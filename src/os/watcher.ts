@@ -1,4 +1,4 @@
-import { oneOfOption, TendonError } from '../core/index.ts';
+import { oneOfOption, refuseUnknownOptions, TendonError } from '../core/index.ts';
 import { native } from './native.ts';
 import { systemFailure } from './system-error.ts';
 
@@ -6,6 +6,14 @@ const EVENTS = { readable: 1, writable: 2, both: 3, none: 0 } as const;
 /** `'none'` still reports a hang-up. */
 export type WatchedEvents = keyof typeof EVENTS;
 export type WatchCallback = (readable: boolean, writable: boolean, hangup: boolean) => void;
+
+export interface WatcherOptions {
+  /**
+   * When the thread ends with this watcher open (a worker that is terminated, or exits), its descriptor is closed
+   * too: nobody is left who could. Otherwise it would stay open, and a peer at its other end would never learn.
+   */
+  readonly closeFdAtExit?: boolean;
+}
 
 /**
  * A descriptor on this thread's event loop: pollable ones only (sockets, eventfds, pidfds, pipes; not files).
@@ -31,10 +39,19 @@ export class Watcher implements Disposable {
    * @throws TendonError SYSTEM_ERROR: EBADF for a closed descriptor, EEXIST for one that is watched already;
    *   PERMISSION_DENIED (EPERM) for one that cannot be polled
    */
-  static watch(fd: number, events: WatchedEvents, callback: WatchCallback): Watcher {
+  static watch(
+    fd: number,
+    events: WatchedEvents,
+    callback: WatchCallback,
+    options: WatcherOptions = {},
+  ): Watcher {
+    refuseUnknownOptions('Watcher', options, ['closeFdAtExit']);
     oneOfOption('events', events, Object.keys(EVENTS) as WatchedEvents[]);
     try {
-      return new Watcher(fd, native().startWatcher(fd, EVENTS[events], callback));
+      return new Watcher(
+        fd,
+        native().startWatcher(fd, EVENTS[events], callback, options.closeFdAtExit ?? false),
+      );
     } catch (error) {
       throw systemFailure(error, `watch descriptor ${fd}`);
     }

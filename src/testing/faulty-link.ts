@@ -126,6 +126,9 @@ export class FaultyLink implements Connection {
   get closeReason(): TendonError | undefined {
     return this.#inner.closeReason;
   }
+  get closed(): Promise<TendonError | undefined> {
+    return this.#inner.closed;
+  }
   get stats(): ConnectionStats {
     return this.#inner.stats;
   }

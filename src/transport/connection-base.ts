@@ -64,6 +64,9 @@ export abstract class ConnectionBase implements Connection {
   #endReason: TendonError | undefined = undefined;
   #duty: AgentHandle | undefined = undefined;
   #closing: Promise<void> | undefined = undefined;
+  /** made when somebody asks */
+  #closed: Promise<TendonError | undefined> | undefined = undefined;
+  #tellClosed: ((reason: TendonError | undefined) => void) | undefined = undefined;
   /** a handler of ours is on the stack: memory it looks at must stay, and polling again would tear its frame */
   #polling = false;
   #released = false;
@@ -141,6 +144,16 @@ export abstract class ConnectionBase implements Connection {
 
   get closeReason(): TendonError | undefined {
     return this.#closeReason;
+  }
+
+  get closed(): Promise<TendonError | undefined> {
+    this.#closed ??=
+      this.#state === 'closed'
+        ? Promise.resolve(this.#closeReason)
+        : new Promise((resolve) => {
+            this.#tellClosed = resolve;
+          });
+    return this.#closed;
   }
 
   get stats(): ConnectionStats {
@@ -447,6 +460,7 @@ export abstract class ConnectionBase implements Connection {
     this.sends.failAll(this.#endedError());
     if (this.#polling) this.halt();
     else this.#letGo();
+    this.#tellClosed?.(reason);
     this.events.emit('state', 'closed', reason);
   }
 

@@ -67,6 +67,8 @@ export interface Connection extends AsyncDisposable {
   readonly state: ConnectionState;
   /** why the connection ended: undefined while it is open and after an orderly close */
   readonly closeReason: TendonError | undefined;
+  /** Resolves, never rejects, when the state is `closed`: with `closeReason`. */
+  readonly closed: Promise<TendonError | undefined>;
   readonly stats: ConnectionStats;
   /** State changes, for people and dashboards. Frames never travel here. */
   readonly events: EventEmitter<ConnectionEvents>;

@@ -25,6 +25,15 @@ function assertAllNumbered(frames: readonly Uint8Array[], count: number): void {
 
 /** How connections end: orderly, by destruction, under load, from within a handler. */
 export function lifecycleTests(fixture: Fixture): void {
+  it('tells who asked for `closed`, before and after', async () => {
+    await using pair = await fixture.pair();
+    const before = pair.client.closed;
+    pair.client.destroy();
+    assert.equal(await within(before, 'closed'), undefined);
+    assert.equal(await within(pair.client.closed, 'closed, asked afterwards'), undefined);
+    await within(pair.server.closed, 'the other end closes too');
+  });
+
   it('ends orderly on both sides, with everything delivered', async () => {
     await using pair = await fixture.pair();
     const { client, server } = pair;

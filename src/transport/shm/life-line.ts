@@ -90,12 +90,13 @@ export class NativeLifeLine implements LifeLine {
 
   start(handlers: LifeLineHandlers): void {
     this.#handlers = handlers;
-    this.#watcher = Watcher.watch(this.#fd, 'readable', (readable, writable, hangup) => {
+    const onEvent = (readable: boolean, writable: boolean, hangup: boolean): void => {
       if (writable && this.#open) this.#flush();
       if (readable && this.#open) this.#read();
       // A hang-up is reported until the watcher goes; what the dead peer left is read when there is room for it.
       if (hangup && !this.#reading) this.#stopWatching();
-    });
+    };
+    this.#watcher = Watcher.watch(this.#fd, 'readable', onEvent, { closeFdAtExit: true });
   }
 
   write(bytes: Uint8Array, fds: readonly number[] = [], sent: () => void = NOTHING): void {

@@ -223,7 +223,7 @@ function openNativeDoor(path: string, endpoint: string, backlog: number, handler
       }
     }
   };
-  watcher = Watcher.watch(fd, 'readable', acceptAll);
+  watcher = Watcher.watch(fd, 'readable', acceptAll, { closeFdAtExit: true });
   return {
     close: async () => {
       if (watcher === undefined) return;
