@@ -18,7 +18,7 @@ import { Context, TendonError } from 'tendon/core';
 import { closeFd, unixListen } from 'tendon/os';
 import type { Connection } from 'tendon/transport';
 import { shmTransport } from 'tendon/transport/shm';
-import { Child } from './child.ts';
+import { Child, compilePeer } from './child.ts';
 import { leavingNothing, Place, until } from './kit.ts';
 import { Checker, FROM_CLIENT, FROM_LISTENER, lengthOf, sendNumbered } from './traffic.ts';
 
@@ -299,24 +299,19 @@ describe('the place where names meet', () => {
     // The directory keeps others out; here it lets them in, so that the question itself is asked.
     chmodSync(place.directory, 0o711);
     chmodSync(place.path('mine'), 0o666);
-    const program = `
-      import socket, struct, sys
-      line = socket.socket(socket.AF_UNIX)
-      line.connect(sys.argv[1])
-      answer = line.recv(4096)
-      print(answer[0], struct.unpack_from('<I', answer, 8)[0], answer[12:].decode(), line.recv(1))`;
-    const python = spawnSync('python3', ['--version']);
-    if (python.error !== undefined) return test.skip('no python3 to be another user with');
-    using child = new Child('setpriv', [
-      ...['--reuid=65534', '--regid=65534', '--clear-groups', 'python3', '-c'],
-      ...[program.replace(/^ {6}/gm, ''), place.path('mine')],
-    ]);
-    await until(
-      () => refused.length === 1,
-      () => `the other user is refused; ${child.stderr}`,
-    );
-    is('PERMISSION_DENIED', /user 65534 may not connect/)(refused[0]);
-    await child.ends();
-    assert.equal(child.lines[0], "18 2 user 65534 may not connect to shm:mine b''");
+    const folder = mkdtempSync(join(tmpdir(), 'tendon-other-'));
+    try {
+      chmodSync(folder, 0o755);
+      const { program, missing } = compilePeer(folder);
+      if (missing !== undefined) return test.skip(missing);
+      const user = ['--reuid=65534', '--regid=65534', '--clear-groups'];
+      using child = new Child('setpriv', [...user, program, 'connect', place.path('mine'), '0']);
+      await child.ends(1);
+      is('PERMISSION_DENIED', /user 65534 may not connect/)(refused[0]);
+      assert.match(child.stderr, /type 0x12 instead of 0x11/, 'it was told REFUSE');
+      child.stderr = '';
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 });
