@@ -3,7 +3,7 @@ import type { ConnectOptions, Listener, ListenOptions, Peer, Transport } from '.
 import { parseEndpoint } from '../endpoint.ts';
 import { resolveConnectOptions, resolveListenOptions } from '../options.ts';
 import { greet } from './handshake.ts';
-import { knock, nativeAvailable, removeStale } from './rendezvous.ts';
+import { knock, nativeAvailable, removeAfterDeath } from './rendezvous.ts';
 import { checkRuntimeDirectory, defaultRuntimeDirectory, socketPath } from './runtime-directory.ts';
 import type { ShmConnection } from './shm-connection.ts';
 import { ShmListener } from './shm-listener.ts';
@@ -92,7 +92,7 @@ export const shmTransport: ShmTransport = {
       checkIfThere(directory, endpoint);
       const life = await knock(path, endpoint, abort.signal);
       const lost = (): void => {
-        removeStale(directory, path).catch((error: unknown) => {
+        removeAfterDeath(directory, path).catch((error: unknown) => {
           resolved.context.logger.debug({ path, error }, 'the dead listener left its socket');
         });
       };

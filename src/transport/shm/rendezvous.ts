@@ -38,6 +38,8 @@ const ACCEPT_PAUSE_MS = 100;
 const LOCK_TIMEOUT_MS = 5_000;
 const LOCK_RETRY_MS = 5;
 const LOCK_FILE = '.lock';
+/** When a survivor looks whether the socket of its dead listener still answers. */
+const AFTER_DEATH_MS = [0, 10, 100, 1_000] as const;
 
 export const nativeAvailable = (): boolean => nativeStatus().available;
 
@@ -83,6 +85,17 @@ export async function removeStale(directory: string, path: string): Promise<bool
     unlinkSync(path);
     return true;
   });
+}
+
+/**
+ * For who saw its listener die: the kernel closes the descriptors of a dead process one after the other, so the
+ * socket may still answer for an instant after the connection has ended.
+ */
+export async function removeAfterDeath(directory: string, path: string): Promise<void> {
+  for (const pauseMs of AFTER_DEATH_MS) {
+    await sleep(pauseMs);
+    if (!isSocket(path) || (await removeStale(directory, path))) return;
+  }
 }
 
 function notFound(endpoint: string, path: string, cause: unknown): TendonError {

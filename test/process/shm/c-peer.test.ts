@@ -1,17 +1,15 @@
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import { shmTransport } from 'tendon/transport/shm';
-import { Child, source } from './child.ts';
+import { Child, compilePeer } from './child.ts';
 import { leavingNothing, Place, until } from './kit.ts';
 import { Checker, FROM_CLIENT, FROM_LISTENER, lengthOf, sendNumbered } from './traffic.ts';
 
 const { listen, connect } = shmTransport;
 const COUNT = 100_000 * (process.env['TENDON_TORTURE'] === '1' ? 20 : 1);
-const COMPILER = process.env['CC'] ?? 'cc';
 
 interface Report {
   readonly sent: number;
@@ -36,11 +34,7 @@ describe('the channel against a peer in C that was written from its page', () =>
 
   before(() => {
     folder = mkdtempSync(join(tmpdir(), 'tendon-c-peer-'));
-    program = join(folder, 'peer');
-    const flags = ['-std=c11', '-O2', '-Wall', '-Wextra', '-Werror'];
-    const made = spawnSync(COMPILER, [...flags, '-o', program, source('peer.c')], { encoding: 'utf8' });
-    if (made.error !== undefined) missing = `no C compiler: ${made.error.message}`;
-    else assert.equal(made.status, 0, made.stderr);
+    ({ program, missing } = compilePeer(folder));
   });
   after(() => rmSync(folder, { recursive: true, force: true }));
 

@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -8,11 +8,6 @@ import { fileURLToPath } from 'node:url';
 import { until } from './kit.ts';
 
 const ROOT = dirname(createRequire(import.meta.url).resolve('tendon/package.json'));
-
-/** A file of this folder as it was written, not as it was compiled. */
-export function source(name: string): string {
-  return join(ROOT, 'test/process/shm', name);
-}
 
 /** The compiled program of `peers/`. */
 export function peerProgram(name: string): string {
@@ -122,4 +117,18 @@ export class Child implements Disposable {
     if (this.stderr !== '') process.stderr.write(this.stderr);
     if (this.running) this.process.kill('SIGKILL');
   }
+}
+
+/** Compiles peer.c into `folder`. @returns the program, or why there is none on this machine */
+export function compilePeer(folder: string): {
+  readonly program: string;
+  readonly missing: string | undefined;
+} {
+  const program = join(folder, 'peer');
+  const flags = ['-std=c11', '-O2', '-Wall', '-Wextra', '-Werror'];
+  const source = join(ROOT, 'test/process/shm/peer.c');
+  const made = spawnSync(process.env['CC'] ?? 'cc', [...flags, '-o', program, source], { encoding: 'utf8' });
+  if (made.error !== undefined) return { program, missing: `no C compiler: ${made.error.message}` };
+  if (made.status !== 0) throw new Error(made.stderr);
+  return { program, missing: undefined };
 }

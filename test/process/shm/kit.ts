@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Context } from 'tendon/core';
 
-const WAIT_MS = 30_000;
+const WAIT_MS = 15_000;
 
 /** A runtime directory of its own for each test, removed afterwards. */
 export class Place implements Disposable {
