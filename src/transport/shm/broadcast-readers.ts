@@ -28,6 +28,7 @@ const NO_HANDLER: FrameHandler = () => {};
 /** The broadcasts that a client's connection is subscribed to: each a ring to read, and a cursor of its own to write. */
 export class BroadcastReaders {
   readonly #endpoint: string;
+  readonly #maxFrameBytes: number;
   readonly #waiter: RingWaiter;
   #subscriptions: Subscription[] = [];
   #handler: FrameHandler = NO_HANDLER;
@@ -38,8 +39,9 @@ export class BroadcastReaders {
   /** a broadcast that no correct writer writes: the connection has to go */
   failure: TendonError | undefined = undefined;
 
-  constructor(endpoint: string, waiter: RingWaiter) {
+  constructor(endpoint: string, maxFrameBytes: number, waiter: RingWaiter) {
     this.#endpoint = endpoint;
+    this.#maxFrameBytes = maxFrameBytes;
     this.#waiter = waiter;
   }
 
@@ -100,6 +102,7 @@ export class BroadcastReaders {
         this.failure = error;
         return this.frames;
       }
+      if (this.failure !== undefined) return this.frames;
       if (count < 0 || (count === 0 && subscription.ended)) {
         this.#close(subscription);
         index--;
@@ -133,6 +136,12 @@ export class BroadcastReaders {
   }
 
   readonly #onRecord = (bytes: Uint8Array, offset: number, length: number): void => {
+    if (length > this.#maxFrameBytes) {
+      const message = `${this.#endpoint}: a broadcast frame of ${length} bytes, ${this.#maxFrameBytes} were agreed on`;
+      this.failure = new TendonError('REGION_CORRUPT', message, { what: 'frame length', value: length });
+      this.stop();
+      return;
+    }
     this.frames++;
     this.bytes += length;
     this.#handling = true;

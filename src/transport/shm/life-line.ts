@@ -93,8 +93,9 @@ export class NativeLifeLine implements LifeLine {
     const onEvent = (readable: boolean, writable: boolean, hangup: boolean): void => {
       if (writable && this.#open) this.#flush();
       if (readable && this.#open) this.#read();
-      // A hang-up is reported until the watcher goes; what the dead peer left is read when there is room for it.
-      if (hangup && !this.#reading) this.#stopWatching();
+      // While reading is paused too: what a peer that is gone has left is bounded by the kernel's buffer, so it is
+      // read to its end now, and the end is told at once.
+      if (hangup && this.#open && !this.#over) this.#readRest();
     };
     this.#watcher = Watcher.watch(this.#fd, 'readable', onEvent, { closeFdAtExit: true });
   }
@@ -111,7 +112,12 @@ export class NativeLifeLine implements LifeLine {
   }
 
   ringDoorbell(): void {
-    if (this.#open && this.#pending.length === 0) socketSend(this.#fd, this.#doorbell, 0, 1);
+    if (!this.#open || this.#pending.length > 0) return;
+    try {
+      socketSend(this.#fd, this.#doorbell, 0, 1);
+    } catch (error) {
+      this.#fail(error); // it is called from within a commit, which has done its work
+    }
   }
 
   takeFd(): number | undefined {
@@ -126,8 +132,7 @@ export class NativeLifeLine implements LifeLine {
   resumeReading(): void {
     if (this.#reading || this.#over) return;
     this.#reading = true;
-    if (this.#watcher === undefined) setImmediate(() => this.#readRest());
-    else this.#watchFor();
+    this.#watchFor();
   }
 
   ref(): void {
@@ -167,9 +172,11 @@ export class NativeLifeLine implements LifeLine {
     this.#watcher = undefined;
   }
 
-  /** The peer hung up while reading was paused: what it left is read without a watcher. */
   #readRest(): void {
-    while (this.#open && this.#reading) this.#read();
+    while (this.#open && !this.#over) {
+      this.#reading = true;
+      if (!this.#read()) return;
+    }
   }
 
   #flush(): void {
@@ -182,10 +189,16 @@ export class NativeLifeLine implements LifeLine {
   #pump(): void {
     for (let head = this.#pending[0]; head !== undefined; head = this.#pending[0]) {
       const left = head.bytes.length - head.offset;
-      const sent =
-        head.fds.length > 0
-          ? socketSendFds(this.#fd, head.bytes, head.offset, left, head.fds)
-          : socketSend(this.#fd, head.bytes, head.offset, left);
+      let sent: number;
+      try {
+        sent =
+          head.fds.length > 0
+            ? socketSendFds(this.#fd, head.bytes, head.offset, left, head.fds)
+            : socketSend(this.#fd, head.bytes, head.offset, left);
+      } catch (error) {
+        this.#fail(error);
+        return;
+      }
       if (sent === -1) return;
       if (sent < 0) {
         this.#dropPending();
@@ -199,7 +212,16 @@ export class NativeLifeLine implements LifeLine {
     }
   }
 
-  #read(): void {
+  /** The kernel takes no more for a reason that will not pass; the line ends, but not under its caller. */
+  #fail(error: unknown): void {
+    this.#dropPending();
+    setImmediate(() => {
+      if (this.#open && !this.#over) this.#end(error as Error); // os throws nothing else
+    });
+  }
+
+  /** @returns whether there may be more to read at once */
+  #read(): boolean {
     this.#buffer ??= new Uint8Array(RECEIVE_BYTES);
     for (let reads = 0; reads < READS_PER_EVENT && this.#open && this.#reading; reads++) {
       let count: number;
@@ -207,21 +229,22 @@ export class NativeLifeLine implements LifeLine {
         count = socketReceiveFds(this.#fd, this.#buffer, 0, RECEIVE_BYTES, this.#fds);
       } catch (error) {
         this.#end(error as Error); // os throws nothing else
-        return;
+        return false;
       }
-      if (count === -1) return;
+      if (count === -1) return false;
       if (count <= 0) {
         this.#end(count === 0 ? undefined : new Error('connection reset'));
-        return;
+        return false;
       }
       this.#handlers?.onBytes(this.#buffer.subarray(0, count));
       if (this.#fds.length > MAX_WAITING_FDS) {
         const message = `${this.#endpoint}: the other side sends descriptors that nothing announces`;
         this.#end(new TendonError('PROTOCOL_ERROR', message, { endpoint: this.#endpoint }));
-        return;
+        return false;
       }
-      if (count < RECEIVE_BYTES) return;
+      if (count < RECEIVE_BYTES) return true; // most likely all there was
     }
+    return true;
   }
 
   #end(cause: Error | undefined): void {

@@ -47,6 +47,8 @@ export class ShmBroadcast implements Broadcast {
   readonly #subscribers = new Map<Connection, Subscriber>();
   /** for those without memory */
   readonly #plain: FanOut;
+  /** what the ring and every subscriber with memory takes */
+  #frameLimit: number;
   #claimedAt = -1;
   #claimedBytes = 0;
   #gone = 0;
@@ -66,6 +68,7 @@ export class ShmBroadcast implements Broadcast {
       onEvicted: (cursor, reason) => this.#evicted(cursor, reason),
     });
     this.#plain = new FanOut(options);
+    this.#frameLimit = this.#writer.maxRecordBytes;
   }
 
   /** @throws TendonError RESOURCE_EXHAUSTED, OPTION_INVALID */
@@ -99,7 +102,7 @@ export class ShmBroadcast implements Broadcast {
   }
 
   get maxClaimBytes(): number {
-    return Math.min(this.#writer.maxRecordBytes, this.#plain.maxClaimBytes);
+    return Math.min(this.#frameLimit, this.#plain.maxClaimBytes);
   }
 
   add(connection: Connection): void {
@@ -119,6 +122,7 @@ export class ShmBroadcast implements Broadcast {
         waiter: { notify: () => connection.ringDoorbell() },
       });
       this.#subscribers.set(connection, { connection, cursor, mapping });
+      this.#limitFrames();
       const offer = broadcastMessage({
         id: this.#id,
         dataBytes: dataBytesOf(this.#ringBytes),
@@ -151,6 +155,7 @@ export class ShmBroadcast implements Broadcast {
   }
 
   tryClaim(length: number): number {
+    this.#checkLength(length);
     if (this.#plain.subscribers > 0 && !this.#plain.ready) return BACK_PRESSURED;
     const at = this.#writer.tryClaim(length, FRAME);
     if (at < 0) return at;
@@ -172,6 +177,7 @@ export class ShmBroadcast implements Broadcast {
   }
 
   offer(bytes: Uint8Array, offset = 0, length: number = bytes.length - offset): number {
+    this.#checkLength(length);
     if (this.#plain.subscribers > 0 && !this.#plain.ready) return BACK_PRESSURED;
     const at = this.#writer.offer(bytes, offset, length, FRAME);
     if (at < 0) return at;
@@ -197,6 +203,19 @@ export class ShmBroadcast implements Broadcast {
     this.#writer.close();
     this.#data.close();
     closeFd(this.#fd);
+  }
+
+  #limitFrames(): void {
+    let limit = this.#writer.maxRecordBytes;
+    for (const { connection } of this.#subscribers.values())
+      limit = Math.min(limit, connection.maxFrameBytes);
+    this.#frameLimit = limit;
+  }
+
+  #checkLength(length: number): void {
+    if (length <= this.#frameLimit) return;
+    const message = `a broadcast frame of ${length} bytes is more than the ${this.#frameLimit} that the ring and every subscriber take; raise ringBytes or maxFrameBytes`;
+    throw new TendonError('FRAME_TOO_LARGE', message, { bytes: length, limitBytes: this.#frameLimit });
   }
 
   /** The writer found it too far behind, or its cursor impossible; it is called within a claim. */
@@ -226,6 +245,7 @@ export class ShmBroadcast implements Broadcast {
     if (subscriber === undefined) return;
     this.#gone += this.#writer.lostRecords(subscriber.cursor);
     this.#subscribers.delete(connection);
+    this.#limitFrames();
     this.#writer.removeReader(subscriber.cursor);
     subscriber.mapping.close();
   }

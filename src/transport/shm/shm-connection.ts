@@ -156,7 +156,7 @@ export class ShmConnection extends ConnectionBase {
     this.#ringBytes = parts.ringBytes;
     this.#lost = parts.lost;
     this.#line.parser.maxFrameBytes = this.maxFrameBytes;
-    this.#broadcasts = new BroadcastReaders(parts.endpoint, this.#notify);
+    this.#broadcasts = new BroadcastReaders(parts.endpoint, this.maxFrameBytes, this.#notify);
     this.#stall = this.#watchForStalls();
     this.ready = new Promise((resolve) => {
       this.#settled = resolve;
@@ -394,11 +394,14 @@ export class ShmConnection extends ConnectionBase {
       case FRAME_ON_SOCKET:
         this.#inbox.addFrame(body.slice());
         this.#arrived();
+        this.#settle();
         break;
       case SWITCH_TO_MEMORY:
         if (this.#memory === undefined) throw protocolError(this.endpoint, 'SWITCH_TO_MEMORY without memory');
         this.#inbox.addSwitch();
+        this.#followSwitch();
         this.#arrived();
+        this.#settle();
         break;
       case MEMORY:
         this.#memoryOffered(body);
@@ -413,15 +416,18 @@ export class ShmConnection extends ConnectionBase {
         this.#leaveMemory('requested by the peer');
         break;
       case ASK_MEMORY:
-        this.#enterMemory();
+        if (this.#mayAnswer()) this.#enterMemory();
         break;
       case PING:
-        this.#line.life.write(tokenMessage(PONG, readToken(body, this.endpoint)));
+        if (this.#mayAnswer()) this.#line.life.write(tokenMessage(PONG, readToken(body, this.endpoint)));
         break;
       case PONG:
         this.#stall.answered(readToken(body, this.endpoint));
         break;
       case BROADCAST:
+        if (this.#role !== 'client' || (this.#features & FEATURE_BROADCAST) === 0) {
+          throw protocolError(this.endpoint, 'BROADCAST that was not agreed on');
+        }
         this.#line.life.write(this.#broadcasts.add(body, this.#line.life));
         this.wakeUp();
         break;
@@ -445,6 +451,11 @@ export class ShmConnection extends ConnectionBase {
       default:
         throw protocolError(this.endpoint, `a message of unknown type ${type}`);
     }
+  }
+
+  /** A peer that asks and never reads must not make us queue answers without end: it gets none. */
+  #mayAnswer(): boolean {
+    return this.#line.life.pendingBytes < SOCKET_HIGH_WATER_BYTES;
   }
 
   #onDrained(): void {
@@ -762,8 +773,7 @@ export class ShmConnection extends ConnectionBase {
       return;
     }
     this.#line.life.write(message(MEMORY_READY));
-    this.#enterMemory();
-    this.#settle();
+    this.#enterMemory(); // settled when the listener's frames come by ring too: see SWITCH_TO_MEMORY
   }
 
   #memoryAccepted(): void {
@@ -771,12 +781,14 @@ export class ShmConnection extends ConnectionBase {
     if (memory === undefined) throw protocolError(this.endpoint, 'MEMORY_READY without an offer');
     this.#offered = undefined;
     this.#attach(memory);
-    this.#enterMemory();
-    this.#settle();
+    this.#enterMemory(); // settled when the client's frames come by ring too: see SWITCH_TO_MEMORY
   }
 
   #memoryRefused(body: Uint8Array): void {
     const { reason, text } = readRefusal(body, this.endpoint);
+    if (this.#role === 'listener' && this.#offered === undefined && this.#memory === undefined) {
+      throw protocolError(this.endpoint, 'MEMORY_REFUSED without an offer');
+    }
     if (this.#offered !== undefined) closeChannelMemory(this.#offered);
     this.#offered = undefined;
     if (this.#memory !== undefined)
@@ -795,6 +807,7 @@ export class ShmConnection extends ConnectionBase {
     this.#fellBack(reason);
     this.#settle();
     if (this.#role !== 'listener' || !again || !this.sendable) return;
+    this.#offerTimer?.cancel();
     this.#offerTimer = this.clock.setTimer(() => {
       if (this.sendable && this.#memory === undefined) this.#offerMemory();
     }, this.#offerAgainMs);

@@ -40,6 +40,7 @@ export class StallWatch {
   }
 
   answered(token: number): void {
+    if (token !== this.#asked) return; // of an earlier question, or of none
     this.#answered = token;
     this.#subject.moved();
   }
