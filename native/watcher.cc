@@ -12,6 +12,7 @@
 #include "watcher.h"
 
 #include <fcntl.h>
+#include <unistd.h>
 
 namespace tendon {
 
@@ -98,7 +99,10 @@ void Watcher::Call(int status, int events) {
 }
 
 void Watcher::OnCleanup(napi_async_cleanup_hook_handle, void* data) {
-  static_cast<Watcher*>(data)->Close();
+  Watcher* watcher = static_cast<Watcher*>(data);
+  if (watcher->closing_) return;
+  watcher->Close();
+  if (watcher->owned_) ::close(watcher->fd_);
 }
 
 void Watcher::OnClosed(uv_handle_t* handle) { static_cast<Watcher*>(handle->data)->Forget(); }
@@ -125,21 +129,23 @@ static Watcher* Find(napi_env env, const Arguments<N>& arguments) {
   return found->second.get();
 }
 
-// startWatcher(fd, events, callback): id
+// startWatcher(fd, events, callback, owned): id
 static napi_value StartWatcher(napi_env env, napi_callback_info info) {
-  Arguments<3> arguments(env, info);
+  Arguments<4> arguments(env, info);
   int fd = -1;
   int events = 0;
+  bool owned = false;
   napi_valuetype type = napi_undefined;
   if (!arguments.Fd(0, &fd) || !arguments.Integer(1, "events", 0, kReadable | kWritable, &events)) return nullptr;
   if (napi_typeof(env, arguments[2], &type) != napi_ok || type != napi_function) {
     return ThrowArgument(env, "callback", "a function");
   }
+  if (!arguments.Flag(3, "owned", &owned)) return nullptr;
   State* state = State::Of(env);
   uint32_t id = state->next_watcher++;
   while (id == 0 || state->watchers.count(id) != 0) id = state->next_watcher++;
   auto& slot = state->watchers[id];
-  slot = std::make_unique<Watcher>(env, id, fd);
+  slot = std::make_unique<Watcher>(env, id, fd, owned);
   const int failure = slot->Start(arguments[2], events);  // on failure the slot empties itself, now or later
   return failure == 0 ? Number(env, id) : ThrowErrno(env, failure, "uv_poll");
 }

@@ -10,7 +10,9 @@ namespace tendon {
 // One descriptor watched by the event loop of one environment. Lives from Start until its close callback.
 class Watcher {
  public:
-  Watcher(napi_env env, uint32_t id, int fd) : env_(env), id_(id), fd_(fd) {}
+  // With `owned` the end of the environment closes the descriptor of a watcher that is still open then: a terminated
+  // worker has no JavaScript left that could.
+  Watcher(napi_env env, uint32_t id, int fd, bool owned) : env_(env), id_(id), fd_(fd), owned_(owned) {}
   Watcher(const Watcher&) = delete;
   Watcher& operator=(const Watcher&) = delete;
 
@@ -37,6 +39,7 @@ class Watcher {
   napi_async_cleanup_hook_handle hook_ = nullptr;
   uint32_t id_;
   int fd_;
+  bool owned_;
   int events_ = 0;
   bool closing_ = false;
 };

@@ -43,6 +43,7 @@ export interface Addon {
     fd: number,
     events: number,
     callback: (readable: boolean, writable: boolean, hangup: boolean) => void,
+    owned: boolean,
   ): number;
   updateWatcher(id: number, events: number): void;
   referenceWatcher(id: number, referenced: boolean): void;

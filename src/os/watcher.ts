@@ -28,13 +28,22 @@ export class Watcher implements Disposable {
 
   /**
    * Starts watching; the event loop stays alive for it until `unref()` or `close()`.
+   *
+   * @param owner `'watcher'`: when the thread ends (a worker that is terminated, say) before `close()`, the descriptor
+   *   is closed with it. Default `'caller'`: it stays open then.
    * @throws TendonError SYSTEM_ERROR: EBADF for a closed descriptor, EEXIST for one that is watched already;
    *   PERMISSION_DENIED (EPERM) for one that cannot be polled
    */
-  static watch(fd: number, events: WatchedEvents, callback: WatchCallback): Watcher {
+  static watch(
+    fd: number,
+    events: WatchedEvents,
+    callback: WatchCallback,
+    owner: 'caller' | 'watcher' = 'caller',
+  ): Watcher {
+    oneOfOption('owner', owner, ['caller', 'watcher']);
     oneOfOption('events', events, Object.keys(EVENTS) as WatchedEvents[]);
     try {
-      return new Watcher(fd, native().startWatcher(fd, EVENTS[events], callback));
+      return new Watcher(fd, native().startWatcher(fd, EVENTS[events], callback, owner === 'watcher'));
     } catch (error) {
       throw systemFailure(error, `watch descriptor ${fd}`);
     }
