@@ -6,6 +6,7 @@ import {
   socketReceiveFds,
   socketSend,
   socketSendFds,
+  type WatchCallback,
   Watcher,
 } from '../../os/index.ts';
 import type { Peer } from '../contract.ts';
@@ -90,12 +91,14 @@ export class NativeLifeLine implements LifeLine {
 
   start(handlers: LifeLineHandlers): void {
     this.#handlers = handlers;
-    this.#watcher = Watcher.watch(this.#fd, 'readable', (readable, writable, hangup) => {
+    const onEvent: WatchCallback = (readable, writable, hangup) => {
       if (writable && this.#open) this.#flush();
       if (readable && this.#open) this.#read();
       // A hang-up is reported until the watcher goes; what the dead peer left is read when there is room for it.
       if (hangup && !this.#reading) this.#stopWatching();
-    });
+    };
+    // A terminated worker closes nothing itself, and its peer must learn of it.
+    this.#watcher = Watcher.watch(this.#fd, 'readable', onEvent, 'watcher');
   }
 
   write(bytes: Uint8Array, fds: readonly number[] = [], sent: () => void = NOTHING): void {

@@ -236,7 +236,7 @@ function openNativeDoor(path: string, endpoint: string, backlog: number, handler
       }
     }
   };
-  watcher = Watcher.watch(fd, 'readable', acceptAll);
+  watcher = Watcher.watch(fd, 'readable', acceptAll, 'watcher');
   return {
     close: async () => {
       if (watcher === undefined) return;

@@ -441,6 +441,7 @@ export class ShmConnection extends ConnectionBase {
       case GOODBYE:
         this.#goodbye = true;
         this.ended(undefined);
+        this.#settle();
         break;
       default:
         throw protocolError(this.endpoint, `a message of unknown type ${type}`);
@@ -466,6 +467,7 @@ export class ShmConnection extends ConnectionBase {
     this.ended(
       new TendonError('CONNECTION_LOST', text, { endpoint: this.endpoint, unknownBytes }, { cause }),
     );
+    this.#settle(); // no memory will come any more; what came by socket is there to be read
     this.#lost?.();
   }
 
