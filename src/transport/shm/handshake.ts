@@ -26,7 +26,7 @@ import {
 import { ShmConnection } from './shm-connection.ts';
 
 /** The features this end has. */
-export function ownFeatures(native: boolean): number {
+function ownFeatures(native: boolean): number {
   return native ? FEATURE_MEMORY | FEATURE_BROADCAST : 0;
 }
 
