@@ -36,6 +36,7 @@ export class Watcher implements Disposable {
 
   /**
    * Starts watching; the event loop stays alive for it until `unref()` or `close()`.
+   *
    * @throws TendonError SYSTEM_ERROR: EBADF for a closed descriptor, EEXIST for one that is watched already;
    *   PERMISSION_DENIED (EPERM) for one that cannot be polled
    */

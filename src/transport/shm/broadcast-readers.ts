@@ -72,6 +72,9 @@ export class BroadcastReaders {
       this.#subscriptions.push(this.#open(offer, dataFd, cursorFd));
       return broadcastIdMessage(BROADCAST_READY, offer.id);
     } catch (error) {
+      if (TendonError.is(error, 'OPTION_INVALID')) {
+        throw protocolError(this.#endpoint, `BROADCAST with impossible sizes: ${error.message}`);
+      }
       const shortage = TendonError.is(error, 'RESOURCE_EXHAUSTED') || TendonError.is(error, 'SYSTEM_ERROR');
       if (!shortage) throw error;
       return broadcastIdMessage(BROADCAST_REFUSED, offer.id);

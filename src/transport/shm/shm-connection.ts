@@ -447,6 +447,7 @@ export class ShmConnection extends ConnectionBase {
       case GOODBYE:
         this.#goodbye = true;
         this.ended(undefined);
+        this.#settle();
         break;
       default:
         throw protocolError(this.endpoint, `a message of unknown type ${type}`);
@@ -477,6 +478,7 @@ export class ShmConnection extends ConnectionBase {
     this.ended(
       new TendonError('CONNECTION_LOST', text, { endpoint: this.endpoint, unknownBytes }, { cause }),
     );
+    this.#settle(); // no memory will come any more; what came by socket is there to be read
     this.#lost?.();
   }
 

@@ -128,6 +128,49 @@ describe('the handshake of a channel', () => {
       await until(() => place.leftovers().length === 0, 'the stale socket is removed');
     }));
 
+  it('[CHANNEL-25] a client whose listener sent frames and died before it offered memory gets them, and the loss', () =>
+    leavingNothing(async () => {
+      using place = new Place();
+      const listener = new RawListener(place.path('brief'));
+      const connecting = connect('shm:brief', { context: place.context });
+      const peer = await listener.accept();
+      await peer.expect(TYPES.hello, 'HELLO');
+      peer.send(
+        Buffer.concat([
+          rawMessage(TYPES.welcome, words(1, 1, 1 << 20)),
+          rawMessage(TYPES.frame, Buffer.of(7)),
+        ]),
+      );
+      peer.close();
+      listener.close();
+      const connection = await connecting;
+      const received: number[] = [];
+      connection.consume((bytes, offset) => received.push(bytes[offset] as number));
+      await until(() => connection.state === 'closed', 'the loss is reported');
+      assert.ok(TendonError.is(connection.closeReason, 'CONNECTION_LOST'));
+      assert.deepEqual(received, [7]);
+      await until(() => place.leftovers().length === 0, 'the stale socket is removed');
+    }));
+
+  it('[CHANNEL-6] a client is told a protocol error for a broadcast of impossible sizes', () =>
+    leavingNothing(async () => {
+      using place = new Place();
+      const listener = new RawListener(place.path('sizes'));
+      const connecting = connect('shm:sizes', { context: place.context });
+      const peer = await listener.accept();
+      await peer.expect(TYPES.hello, 'HELLO');
+      peer.send(rawMessage(TYPES.welcome, words(1, 3, 1 << 20)));
+      peer.send(rawMessage(TYPES.memoryRefused, words(2)));
+      const connection = await connecting;
+      const data = createMemfd('broadcast', 8192, { seal: 'size' });
+      peer.send(rawMessage(0x50, words(1, 8192, 512, 255, 64)), [data, data]);
+      await until(() => connection.state === 'closed', 'the client disconnects');
+      assert.ok(TendonError.is(connection.closeReason, 'PROTOCOL_ERROR'), String(connection.closeReason));
+      (await import('tendon/os')).closeFd(data);
+      peer.close();
+      listener.close();
+    }));
+
   it('[CHANNEL-4] leaves a file alone that is no socket', () =>
     leavingNothing(async () => {
       using place = new Place();
