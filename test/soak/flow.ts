@@ -115,14 +115,10 @@ export class Flow {
     this.#partly = false;
   }
 
+  /** Counted even when it fails: the peer may have got it, and have said so, before it died. */
   async #send(frame: Buffer): Promise<void> {
     this.sent++;
-    try {
-      await this.connection.send(frame);
-    } catch (error) {
-      this.sent--;
-      throw error;
-    }
+    await this.connection.send(frame);
     this.#partly = false;
   }
 
