@@ -63,6 +63,7 @@ const ROLES: readonly Role[] = [
   { ...reading, endpoint: 'dropping', connections: 1, limit: 3, paceMs: 25, gaps: true, lasting: true },
   { program: 'churner', endpoint: 'echo', clientMappings: [], serverMappings: [], connections: 0 },
 ];
+const MORTAL = ROLES.flatMap(({ lasting }, index) => (lasting ? [] : [index]));
 const CONNECTIONS = ROLES.reduce((sum, { connections }) => sum + connections, 0);
 
 interface Stock {
@@ -163,15 +164,14 @@ class Soak {
   // --- what befalls the clients --------------------------------------------------------------------------
 
   async kill(): Promise<void> {
-    const index = this.random.integer(0, ROLES.length - 1);
-    if (ROLES[index]?.lasting) return;
+    const index = MORTAL[this.random.integer(0, MORTAL.length - 1)] as number; // one of them
     const victim = this.clients[index] as SoakPeer; // one for each role
     this.#killed.add(victim.name);
     if (this.random.chance(0.2)) victim.signal('SIGSTOP'); // a stopped process dies too
     const unread = this.random.chance(0.5);
     if (unread) {
       this.server.signal('SIGSTOP'); // what the victim commits from here on, nobody reads before it is dead
-      await sleep(this.random.integer(20, 150));
+      await sleep(this.random.integer(20, 250));
     }
     await victim.kill();
     if (unread) this.server.signal('SIGCONT');
