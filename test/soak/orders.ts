@@ -1,6 +1,6 @@
 /** What the test and its peers tell each other over the channel of `fork`. */
 
-export type Order = 'pause' | 'resume' | 'sample' | 'finish' | 'end-broadcasts' | 'stop';
+export type Order = 'pause' | 'resume' | 'count' | 'collect' | 'finish' | 'end-broadcasts' | 'stop';
 
 export interface Endpoints {
   readonly frames: string;
@@ -12,7 +12,7 @@ export interface Endpoints {
   readonly echo: string;
 }
 
-/** What a peer holds, after a collection. */
+/** What a peer holds. */
 export interface Holding {
   readonly heapUsed: number;
   /** buffers outside the heap */
@@ -60,9 +60,12 @@ export type Saying =
   | { readonly say: 'done'; readonly deeds: Deeds }
   | { readonly say: 'fault'; readonly text: string };
 
-export function holding(): Holding {
-  globalThis.gc?.();
-  globalThis.gc?.(); // finalizers of the first free what only they held
+/** @param collect first; what a finalizer would free counts as held otherwise */
+export function holding(collect: boolean): Holding {
+  if (collect) {
+    globalThis.gc?.();
+    globalThis.gc?.(); // finalizers of the first free what only they held
+  }
   const { heapUsed, external, arrayBuffers, rss } = process.memoryUsage();
   return { heapUsed, external: Math.max(external, arrayBuffers), rss };
 }

@@ -16,11 +16,18 @@ export function salvageOnError(socket: Socket, keep: (chunk: Uint8Array) => void
   const destroy = socket._destroy;
   socket._destroy = (error, callback) => {
     if (error !== null && error !== undefined) {
+      // A paused socket has taken a chunk from the kernel that it has not handed over: it comes first, and only here.
+      socket.removeAllListeners('data');
+      for (let chunk = held(socket); chunk !== null; chunk = held(socket)) keep(Uint8Array.from(chunk));
       const descriptor = descriptorOf(socket);
       if (descriptor >= 0) drain(descriptor, keep);
     }
     destroy.call(socket, error, callback);
   };
+}
+
+function held(socket: Socket): Uint8Array | null {
+  return socket.readableLength > 0 ? (socket.read() as Uint8Array | null) : null; // no encoding is set: bytes
 }
 
 /** Node keeps it on the handle and does not document it; without it nothing is salvaged, and nothing breaks. */

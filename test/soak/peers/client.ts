@@ -63,7 +63,7 @@ export class Client {
     this.gate.closed = true;
     const look = (): void => {
       if (!this.gate.closed) return;
-      if (this.loops > 0 && this.gate.waiting === this.loops) say({ say: 'paused', holding: holding() });
+      if (this.loops > 0 && this.gate.waiting === this.loops) say({ say: 'paused', holding: holding(true) });
       else setTimeout(look, 5);
     };
     look();

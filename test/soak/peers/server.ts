@@ -152,12 +152,12 @@ process.on('message', (order: Order) => {
   if (order === 'resume') gate.closed = false;
   if (order === 'end-broadcasts') endBroadcasts = true;
   if (order === 'stop') stop().catch(fault);
-  if (order !== 'sample') return;
+  if (order !== 'count' && order !== 'collect') return;
   const { connections, totalRequests, activeHandlers } = stub.stats;
   say({
     say: 'sample',
     sample: {
-      ...holding(),
+      ...holding(order === 'collect'),
       ...counts,
       connections: live.size + connections,
       agents: context.poller.agents,
