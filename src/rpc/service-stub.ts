@@ -294,7 +294,7 @@ export class ServiceStub<Methods extends MethodTable> implements AsyncDisposable
   /** Resolves when no handler is under way, or when the time for that is over. */
   #drained(): Promise<void> {
     const core = this.#core;
-    if (core.active === 0) return Promise.resolve();
+    if (core.active === 0 || this.#shutdownTimeoutMs === 0) return Promise.resolve();
     return new Promise((resolve) => {
       let timer: ClockTimer | undefined;
       const done = (): void => {
