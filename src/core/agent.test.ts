@@ -49,6 +49,38 @@ describe('Poller', () => {
     assert.equal(agent.parks, 1);
   });
 
+  it('runs the others on when an agent throws and its report of that throws too', async () => {
+    const poller = new Poller({ spinMs: 0 });
+    const good = new Scripted();
+    good.work = 1000;
+    poller.add(good);
+    const bad = new Scripted();
+    bad.doWork = () => {
+      throw new Error('the first');
+    };
+    bad.failed = () => {
+      throw new Error('the second');
+    };
+    poller.add(bad);
+    const caught: string[] = [];
+    // The runner listens for these too; for the moment they are ours.
+    const others = process.listeners('uncaughtException');
+    process.removeAllListeners('uncaughtException');
+    process.on('uncaughtException', (error) => caught.push(error.message));
+    try {
+      await turns(3);
+      const { work } = good;
+      await turns(3);
+      assert.ok(good.work < work, 'nobody is asked any more');
+    } finally {
+      process.removeAllListeners('uncaughtException');
+      for (const listener of others) process.on('uncaughtException', listener);
+    }
+    assert.deepEqual(caught, ['the second']);
+    assert.equal(poller.agents, 1);
+    good.work = 0;
+  });
+
   it('parks an agent without work and wakes it again', async () => {
     const poller = new Poller({ spinMs: 0 });
     const agent = new Scripted();

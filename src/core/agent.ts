@@ -26,7 +26,10 @@ export interface Agent {
   park(wake: (atOnce?: boolean) => void): boolean;
   /** Takes back what `park` arranged. */
   unpark(): void;
-  /** `doWork`, `park` or `unpark` threw. The agent has been removed from the poller. */
+  /**
+   * `doWork`, `park` or `unpark` threw. The agent has been removed from the poller. What this throws surfaces as an
+   * uncaught exception; the other agents run on.
+   */
   failed(error: unknown): void;
 }
 
@@ -217,7 +220,14 @@ export class Poller {
     } catch {
       // The agent is failing already; the first failure is the one to report.
     }
-    duty.agent.failed(error);
+    try {
+      duty.agent.failed(error);
+    } catch (failure) {
+      // The others run on; this one surfaces as an error of its program's.
+      process.nextTick(() => {
+        throw failure;
+      });
+    }
   }
 }
 

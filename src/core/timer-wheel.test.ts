@@ -156,4 +156,27 @@ describe('TimerWheel', () => {
     clock.advance(1);
     for (const note of notes) assert.equal(note.firedAt.length, 1);
   });
+
+  it('sets no alarm beyond what a timer of the system can count', () => {
+    const clock = new HandClock();
+    const delays: number[] = [];
+    const wheel = new TimerWheel({
+      nowMs: () => clock.nowMs(),
+      setTimer: (callback, delayMs) => {
+        delays.push(delayMs);
+        return clock.setTimer(callback, delayMs);
+      },
+    });
+    const told: number[] = [];
+    class Far extends WheelTimer {
+      override expired(): void {
+        told.push(clock.now);
+      }
+    }
+    wheel.schedule(new Far(), clock.now + 1e10);
+    assert.deepEqual(delays, [0x7fff_ffff]);
+    clock.advance(0x7fff_ffff);
+    assert.deepEqual(told, []);
+    assert.equal(clock.armed, 1, 'and goes on from there');
+  });
 });

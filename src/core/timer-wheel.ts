@@ -8,6 +8,9 @@ const NOWHERE = -1;
 /** `slot` of a timer that is due and waits for its turn to be told. */
 const DUE = -2;
 
+/** Timers of the system count in 31 bits; beyond them one fires at once. An alarm that is early finds nothing due. */
+const LONGEST_ALARM_MS = 0x7fff_ffff;
+
 /**
  * Something that wants to be told at a time. A subclass is the record that the deadline belongs to, so that
  * scheduling allocates nothing; one timer has one due time.
@@ -108,7 +111,8 @@ export class TimerWheel {
   #setAlarm(tick: number): void {
     this.#alarm?.cancel();
     this.#alarmTick = tick;
-    this.#alarm = this.#clock.setTimer(this.#ring, Math.max(tick - this.#clock.nowMs(), 0));
+    const delayMs = Math.min(Math.max(tick - this.#clock.nowMs(), 0), LONGEST_ALARM_MS);
+    this.#alarm = this.#clock.setTimer(this.#ring, delayMs);
   }
 
   #turn(): void {

@@ -446,6 +446,9 @@ describe('a deadline', () => {
     assert.ok(signal.aborted);
     const { failedCalls, timeoutCalls, activeCalls } = proxy.stats;
     assert.deepEqual([failedCalls, timeoutCalls, activeCalls], [1, 1, 0]);
+    assert.equal(stub.stats.activeHandlers, 1, 'it still runs');
+    hung[0]!.resolve('too late');
+    await fixture.settle();
     assert.equal(stub.stats.activeHandlers, 0, 'the slot is free');
   });
 
@@ -461,11 +464,12 @@ describe('a deadline', () => {
     assert.ok(TendonError.is(hung[0]!.call.signal.reason, 'DEADLINE_EXCEEDED'));
     assert.deepEqual(
       [stub.stats.timeoutRequests, stub.stats.errorResponses, stub.stats.activeHandlers],
-      [1, 1, 0],
+      [1, 1, 1],
     );
     assert.equal(proxy.stats.timeoutCalls, 1);
     hung[0]!.resolve('too late');
     await fixture.settle();
+    assert.equal(stub.stats.activeHandlers, 0);
     assert.equal(proxy.stats.lateResponses, 0, 'a timed-out handler is not answered twice');
   });
 
@@ -548,9 +552,10 @@ describe('an AbortSignal', () => {
     await rejected;
     await fixture.settle();
     assert.ok(TendonError.is(signal.reason, 'CANCELLED'));
-    assert.deepEqual([stub.stats.cancelledRequests, stub.stats.activeHandlers], [1, 0]);
+    assert.deepEqual([stub.stats.cancelledRequests, stub.stats.activeHandlers], [1, 1]);
     hung[0]!.resolve('nobody listens');
     await fixture.settle();
+    assert.equal(stub.stats.activeHandlers, 0);
     assert.equal(proxy.stats.lateResponses, 0);
   });
 
@@ -814,6 +819,32 @@ describe('an error', () => {
 });
 
 describe('a full house', () => {
+  it('is not got round by callers that give up: their handlers count until they have finished', async () => {
+    await using fixture = await Fixture.open({ stub: { maxConcurrentRequests: 3 } });
+    const { proxy, hung, clock, stub } = fixture;
+    const controller = new AbortController();
+    const outcomes = Promise.allSettled([
+      proxy.call('hang', 'a', { signal: controller.signal }),
+      proxy.call('hang', 'b', { deadlineMs: 10 }),
+      proxy.callOneWay('hang', 'c'),
+    ]);
+    await fixture.settle();
+    controller.abort();
+    clock.advance(11);
+    await outcomes;
+    await fixture.settle();
+    await assert.rejects(proxy.call('hang', 'd'), code('OVERLOADED'));
+    assert.equal(hung.length, 3);
+    hung[0]!.resolve('a');
+    await fixture.settle();
+    assert.equal(stub.stats.activeHandlers, 2);
+    const next = proxy.call('hang', 'e');
+    await fixture.settle();
+    for (const { resolve, request } of hung) resolve(request);
+    assert.equal(await next, 'e');
+    assert.equal(stub.stats.activeHandlers, 0);
+  });
+
   it('[rpc-framework 107] [rpc-framework 110] is refused with OVERLOADED exactly beyond maxConcurrentRequests, and counts as rejected only', async () => {
     await using fixture = await Fixture.open({ stub: { maxConcurrentRequests: 3 } });
     const { proxy, hung, stub } = fixture;
@@ -946,7 +977,10 @@ describe('the end of a connection', () => {
     const { signal } = hung[0]!.call;
     serverEnd.lose();
     assert.ok(TendonError.is(signal.reason, 'CONNECTION_LOST'));
-    assert.deepEqual([stub.stats.activeHandlers, stub.stats.connections], [0, 0]);
+    assert.deepEqual([stub.stats.activeHandlers, stub.stats.connections], [2, 0]);
+    for (const { resolve } of hung) resolve('nobody listens');
+    await fixture.settle();
+    assert.equal(stub.stats.activeHandlers, 0);
     await rejected;
   });
 });

@@ -90,6 +90,31 @@ describe('ServiceStub', () => {
     );
   });
 
+  it('[rpc-framework 111] waits for handlers whose callers have given up, and counts those that go on', async () => {
+    for (const finishes of [true, false]) {
+      const { stub, open, connect, clock } = await serve({ shutdownTimeoutMs: 300 });
+      const proxy = await connect();
+      const controller = new AbortController();
+      const running = [1, 2].map((value) => proxy.call('hang', value, { signal: controller.signal }));
+      const settled = Promise.allSettled(running);
+      await settle();
+      controller.abort();
+      await settled;
+      await settle();
+      let over = false;
+      const stopped = stub.stop().finally(() => {
+        over = true;
+      });
+      await settle();
+      assert.equal(over, false, 'two handlers still run');
+      open[0]!.resolve(1);
+      if (finishes) open[1]!.resolve(2);
+      await settle();
+      clock.advance(301);
+      assert.deepEqual(await stopped, { finished: finishes, abandoned: finishes ? 0 : 1 });
+    }
+  });
+
   it('[rpc-framework 112] serves again after a stop, as a new stub', async () => {
     for (let round = 0; round < 3; round++) {
       const { stub, connect } = await serve();
@@ -196,11 +221,12 @@ describe('a stub with a hostile client', () => {
       assert.notEqual(bad.state, 'open');
       assert.deepEqual(
         [stub.stats.droppedConnections, stub.stats.connections, stub.stats.activeHandlers],
-        [1, 1, 1],
+        [1, 1, open.length], // a handler of its that runs keeps its place
       );
       open[0]!.resolve(5);
       assert.equal(await pending, 5);
       assert.equal(await good.call('echo', 6), 6);
+      for (const { resolve } of open) resolve(0);
       await stub.stop();
     });
   }

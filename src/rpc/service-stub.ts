@@ -33,7 +33,7 @@ export interface StubOptions {
   readonly connection?: Connection;
   /** clock, deadlines and log; a new one when absent. Give the listener's. */
   readonly context?: Context;
-  /** handlers under way at once, over all clients; further requests are refused with OVERLOADED; 100 */
+  /** handlers under way at once, over all clients, cancelled ones that go on included; further requests are refused with OVERLOADED; 100 */
   readonly maxConcurrentRequests?: number;
   /** the longest a handler may take, in ms, or Infinity; a caller's own deadline counts where it is shorter; 30 000 */
   readonly requestTimeoutMs?: number;
@@ -82,7 +82,7 @@ export interface StubEvents {
 export interface StopReport {
   /** every handler finished within `shutdownTimeoutMs` */
   readonly finished: boolean;
-  /** handlers that were cut off */
+  /** handlers that had not, their callers waiting or not; they were told to stop */
   readonly abandoned: number;
 }
 
@@ -283,9 +283,9 @@ export class ServiceStub<Methods extends MethodTable> implements AsyncDisposable
     await this.#acceptLoop;
     const listenerClosed = this.#listener?.close();
     await this.#drained();
-    let abandoned = 0;
+    const abandoned = core.active; // also those whose callers had given up before
     const reason = new TendonError('DRAINING', `the service ${core.service} has stopped`, {});
-    for (const session of this.#sessions) abandoned += session.abandonAll(reason);
+    for (const session of this.#sessions) session.abandonAll(reason);
     await Promise.all([...this.#sessions].map(({ connection }) => connection.close()));
     await listenerClosed;
     return { finished: abandoned === 0, abandoned };
@@ -294,7 +294,7 @@ export class ServiceStub<Methods extends MethodTable> implements AsyncDisposable
   /** Resolves when no handler is under way, or when the time for that is over. */
   #drained(): Promise<void> {
     const core = this.#core;
-    if (core.active === 0) return Promise.resolve();
+    if (core.active === 0 || this.#shutdownTimeoutMs === 0) return Promise.resolve();
     return new Promise((resolve) => {
       let timer: ClockTimer | undefined;
       const done = (): void => {

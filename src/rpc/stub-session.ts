@@ -27,7 +27,7 @@ export class StubSession implements CallOwner {
   readonly #stub: StubCore;
   readonly #sender: FrameSender;
   readonly #reader = new EnvelopeReader();
-  /** by call id as i32: requests whose handler has not finished */
+  /** by call id as i32: requests whose handler has not finished and whose caller still waits */
   readonly #calls = new Map<number, ServerCall>();
   readonly #oneWay = new Set<ServerCall>();
   /** true from the first frame of a batch to the end of the turn: answers leave together */
@@ -59,14 +59,12 @@ export class StubSession implements CallOwner {
     this.connection.consume(this.#onFrame);
   }
 
-  /** Gives up what still runs; their answers are dropped. @returns how many */
-  abandonAll(reason: TendonError): number {
-    const calls = [...this.#calls.values(), ...this.#oneWay];
-    for (const call of calls) {
+  /** Gives up what still runs; their answers are dropped. */
+  abandonAll(reason: TendonError): void {
+    for (const call of [...this.#calls.values(), ...this.#oneWay]) {
       this.#leave(call);
       call.abandon(reason);
     }
-    return calls.length;
   }
 
   readonly #onFrame: FrameHandler = (bytes, offset, length) => {
@@ -188,7 +186,8 @@ export class StubSession implements CallOwner {
 
   #done(call: ServerCall, failure: { readonly error: unknown } | undefined, value: unknown): void {
     const { counts } = this.#stub;
-    if (call.over) return; // timed out, cancelled or cut off: it has left already
+    this.#finished();
+    if (call.over) return; // timed out, cancelled or cut off: nobody waits for its answer
     this.#leave(call);
     counts.timed++;
     counts.timedMs += this.clock.nowMs() - call.startedMs;
@@ -197,16 +196,16 @@ export class StubSession implements CallOwner {
     else this.#answer(call, value);
   }
 
-  /** `call` no longer counts as active. */
+  /** Nobody waits for `call` any more. Its handler keeps its place until it has finished. */
   #leave(call: ServerCall): void {
     const stub = this.#stub;
     call.over = true;
     stub.deadlines.cancel(call);
     if (call.oneWay) this.#oneWay.delete(call);
     else this.#calls.delete(call.callId);
-    this.#finished();
   }
 
+  /** A handler has: its place is free. */
   #finished(): void {
     const stub = this.#stub;
     stub.active--;

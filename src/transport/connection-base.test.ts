@@ -218,6 +218,33 @@ describe('ConnectionBase', () => {
     assert.equal(connection.state, 'closed');
   });
 
+  it('goes all the way down though a listener of its states throws', async () => {
+    const context = new Context();
+    const connection = new Scripted(context);
+    const caught: string[] = [];
+    const others = process.listeners('uncaughtException');
+    process.removeAllListeners('uncaughtException');
+    process.on('uncaughtException', (error) => caught.push(error.message));
+    try {
+      connection.events.on('state', (state) => {
+        throw new Error(state);
+      });
+      const batches = connection.receive()[Symbol.asyncIterator]();
+      const next = batches.next();
+      await parked(context);
+      connection.end(LOST);
+      await assert.rejects(next, { code: 'CONNECTION_LOST' });
+      await turns(1);
+    } finally {
+      process.removeAllListeners('uncaughtException');
+      for (const listener of others) process.on('uncaughtException', listener);
+    }
+    assert.equal(connection.state, 'closed');
+    assert.equal(await connection.closed, LOST);
+    assert.deepEqual(connection.log.at(-1), 'release');
+    assert.deepEqual(caught, ['draining', 'closed']);
+  });
+
   it('is degraded and recovers, while it is open', () => {
     const connection = new Scripted(new Context());
     const states: ConnectionState[] = [];

@@ -11,6 +11,7 @@ import type {
   Peer,
   ReceiveOptions,
 } from './contract.ts';
+import { copyOf } from './copy.ts';
 import { FrameIterator, resolveReceiveOptions } from './frame-iterator.ts';
 import type { ResolvedConnectionOptions } from './options.ts';
 import { SendQueue } from './send-queue.ts';
@@ -78,7 +79,7 @@ export abstract class ConnectionBase implements Connection {
     this.#context = options.context;
     this.#maxFrameBytes = options.maxFrameBytes;
     this.#lingerMs = options.lingerMs;
-    this.sends = new SendQueue(options.maxQueuedSends);
+    this.sends = new SendQueue(options.maxQueuedSends, options.maxQueuedBytes);
   }
 
   // --- what a transport adds -----------------------------------------------------------------------------
@@ -273,23 +274,16 @@ export abstract class ConnectionBase implements Connection {
     this.#wakeDuty();
   }
 
-  /** The rest of a frame that was taken in part leaves as room appears, before anything else; `bytes` are ours now. */
+  /** The rest of a frame that `offer` took in part leaves, from a copy, as room appears and before anything else. */
   protected finishLater(bytes: Uint8Array, written: number): void {
-    this.sends.add(bytes, written, undefined).catch(() => {}); // nobody waits for it; the close reports the failure
+    // Nobody waits for it: `offer` has answered, and the close tells what became of the frame.
+    this.sends.add(copyOf(bytes), written, undefined).catch(() => {});
     this.#wakeDuty();
   }
 
   /** Room or frames appeared: lets waiting `send`, `receive` and `consume` go on. */
   protected wakeUp(): void {
     this.#duty?.wake();
-  }
-
-  /** Part of a frame that `offer` took is written: its rest (owned by the queue) goes before anything else. */
-  protected queueRest(frame: Uint8Array, written: number): void {
-    this.sends.add(frame, written, undefined).catch(() => {
-      // `offer` has answered; the close of the connection tells what became of the frame.
-    });
-    this.#wakeDuty();
   }
 
   protected tooLarge(bytes: number, limitBytes: number): TendonError {
@@ -461,7 +455,7 @@ export abstract class ConnectionBase implements Connection {
     if (this.#polling) this.halt();
     else this.#letGo();
     this.#tellClosed?.(reason);
-    this.events.emit('state', 'closed', reason);
+    this.#tell('closed', reason);
   }
 
   /** After `#finish`, once no handler is on the stack. */
@@ -474,7 +468,18 @@ export abstract class ConnectionBase implements Connection {
 
   #setState(state: ConnectionState, reason: TendonError | undefined): void {
     this.#state = state;
-    this.events.emit('state', state, reason);
+    this.#tell(state, reason);
+  }
+
+  /** A listener's error is its program's: it surfaces like that of any other, and the way down goes on. */
+  #tell(state: ConnectionState, reason: TendonError | undefined): void {
+    try {
+      this.events.emit('state', state, reason);
+    } catch (error) {
+      process.nextTick(() => {
+        throw error;
+      });
+    }
   }
 }
 

@@ -89,7 +89,12 @@ export interface Connection extends AsyncDisposable {
    * @throws TendonError FRAME_TOO_LARGE beyond `maxClaimBytes`; STATE_INVALID when a claim is open
    */
   tryClaim(length: number): number;
-  /** Publishes the claimed frame: the peer can see it (corked: with the next `uncork`). */
+  /**
+   * Publishes the claimed frame: the peer can see it (corked: with the next `uncork`). A claim that was open when
+   * the connection ended is dropped in silence.
+   *
+   * @throws TendonError STATE_INVALID when no claim is open
+   */
   commit(): void;
   /** Gives the claim back; nothing is sent. */
   abort(): void;
@@ -125,8 +130,8 @@ export interface Connection extends AsyncDisposable {
    * Sends `bytes`, waiting for room where there is none; concurrent calls are served in order. The bytes must
    * not change until the promise settles.
    *
-   * @throws TendonError FRAME_TOO_LARGE; QUEUE_FULL beyond `maxQueuedSends` waiting calls; CONNECTION_CLOSED or
-   *   CONNECTION_LOST; ABORTED
+   * @throws TendonError FRAME_TOO_LARGE; QUEUE_FULL beyond `maxQueuedSends` waiting calls or `maxQueuedBytes` of
+   *   their frames; CONNECTION_CLOSED or CONNECTION_LOST; ABORTED
    */
   send(bytes: Uint8Array, options?: { readonly signal?: AbortSignal }): Promise<void>;
   /**
@@ -216,6 +221,11 @@ export interface ConnectionOptions {
   readonly maxFrameBytes?: number;
   /** how many `send` calls may wait for room before further ones are refused with QUEUE_FULL; 1024 */
   readonly maxQueuedSends?: number;
+  /**
+   * how many bytes of frames may wait in these calls before further ones are refused with QUEUE_FULL; a single frame
+   * always may. 64 MiB, or twice `maxFrameBytes` where that is more
+   */
+  readonly maxQueuedBytes?: number;
   /** how long `close` waits for queued frames to leave, in ms; 5000 */
   readonly lingerMs?: number;
 }

@@ -13,7 +13,7 @@ export abstract class ListenerBase implements Listener {
   abstract readonly endpoint: string;
   readonly events: EventEmitter<ListenerEvents> = new EventEmitter();
   readonly #backlog: number;
-  readonly #ready: Connection[] = [];
+  #ready: Connection[] = [];
   readonly #waiters: Waiter[] = [];
   #closing: Promise<void> | undefined = undefined;
 
@@ -32,7 +32,7 @@ export abstract class ListenerBase implements Listener {
 
   /** Whether `deliver` would take a connection now: a transport that can asks before it answers the peer. */
   protected get hasRoom(): boolean {
-    return !this.closed && (this.#waiters.length > 0 || this.#ready.length < this.#backlog);
+    return !this.closed && (this.#waiters.length > 0 || this.#countReady() < this.#backlog);
   }
 
   /** Hands a connection that is open to the program, or refuses it when too many wait. */
@@ -42,14 +42,29 @@ export abstract class ListenerBase implements Listener {
       waiter.resolve(connection);
       return;
     }
-    if (!this.closed && this.#ready.length < this.#backlog) {
+    if (this.closed) {
+      this.#turnAway(connection, this.#closedError());
+      return;
+    }
+    if (this.#countReady() < this.#backlog) {
       this.#ready.push(connection);
       return;
     }
     const message = `${this.endpoint} has ${this.#ready.length} connections that nobody accepted; accept them or raise backlog`;
     const reason = new TendonError('QUEUE_FULL', message, { queue: 'backlog', limit: this.#backlog });
+    this.#turnAway(connection, reason);
+  }
+
+  #turnAway(connection: Connection, reason: TendonError): void {
     connection.destroy(reason);
     this.refused(reason);
+  }
+
+  /** Connections that nobody accepted yet; those that have died meanwhile do not take the others' places. */
+  #countReady(): number {
+    if (this.#ready.length >= this.#backlog)
+      this.#ready = this.#ready.filter(({ state }) => state !== 'closed');
+    return this.#ready.length;
   }
 
   /** Somebody was turned away; the listener goes on. */

@@ -4,6 +4,7 @@ import type { ConnectOptions, ListenOptions } from './contract.ts';
 export const CONNECTION_DEFAULTS = {
   maxFrameBytes: 16 * 1024 * 1024,
   maxQueuedSends: 1024,
+  maxQueuedBytes: 64 * 1024 * 1024,
   lingerMs: 5_000,
 } as const;
 export const CONNECT_DEFAULTS = { ...CONNECTION_DEFAULTS, timeoutMs: 5_000 } as const;
@@ -14,7 +15,14 @@ export const LISTEN_DEFAULTS = {
   maxHandshakes: 64,
 } as const;
 
-const CONNECTION_KEYS = ['context', 'maxFrameBytes', 'maxQueuedSends', 'lingerMs', 'signal'] as const;
+const CONNECTION_KEYS = [
+  'context',
+  'maxFrameBytes',
+  'maxQueuedSends',
+  'maxQueuedBytes',
+  'lingerMs',
+  'signal',
+] as const;
 const CONNECT_KEYS = [...CONNECTION_KEYS, 'timeoutMs'] as const;
 const LISTEN_KEYS = [...CONNECTION_KEYS, 'backlog', 'handshakeTimeoutMs', 'maxHandshakes'] as const;
 
@@ -23,6 +31,7 @@ export interface ResolvedConnectionOptions {
   readonly context: Context;
   readonly maxFrameBytes: number;
   readonly maxQueuedSends: number;
+  readonly maxQueuedBytes: number;
   readonly lingerMs: number;
   readonly signal: AbortSignal | undefined;
 }
@@ -36,19 +45,26 @@ export interface ResolvedListenOptions extends ResolvedConnectionOptions {
 }
 
 function resolveConnectionOptions(options: ConnectOptions | ListenOptions): ResolvedConnectionOptions {
+  const maxFrameBytes = integerOption(
+    'maxFrameBytes',
+    options.maxFrameBytes ?? CONNECTION_DEFAULTS.maxFrameBytes,
+    64,
+    0x7fff_fff0,
+  );
   return {
     context: options.context ?? new Context(),
-    maxFrameBytes: integerOption(
-      'maxFrameBytes',
-      options.maxFrameBytes ?? CONNECTION_DEFAULTS.maxFrameBytes,
-      64,
-      0x7fff_fff0,
-    ),
+    maxFrameBytes,
     maxQueuedSends: integerOption(
       'maxQueuedSends',
       options.maxQueuedSends ?? CONNECTION_DEFAULTS.maxQueuedSends,
       1,
       0x7fff_ffff,
+    ),
+    maxQueuedBytes: integerOption(
+      'maxQueuedBytes',
+      options.maxQueuedBytes ?? Math.max(CONNECTION_DEFAULTS.maxQueuedBytes, 2 * maxFrameBytes),
+      1,
+      Number.MAX_SAFE_INTEGER,
     ),
     lingerMs: durationOption('lingerMs', options.lingerMs ?? CONNECTION_DEFAULTS.lingerMs),
     signal: options.signal,

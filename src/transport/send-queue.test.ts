@@ -11,7 +11,7 @@ const outcome = (promise: Promise<void>): Promise<string> =>
 
 describe('SendQueue', () => {
   it('completes in the order of the calls, far beyond its compaction', async () => {
-    const queue = new SendQueue(5000);
+    const queue = new SendQueue(5000, Infinity);
     const order: number[] = [];
     const sends = Array.from({ length: 3000 }, (_, index) =>
       queue.add(new Uint8Array([index & 0xff]), 0, undefined).then(() => order.push(index)),
@@ -29,7 +29,7 @@ describe('SendQueue', () => {
   });
 
   it('refuses more than its limit and frees a place when one leaves', async () => {
-    const queue = new SendQueue(2);
+    const queue = new SendQueue(2, Infinity);
     const kept = [
       outcome(queue.add(new Uint8Array(1), 0, undefined)),
       outcome(queue.add(new Uint8Array(1), 0, undefined)),
@@ -42,8 +42,38 @@ describe('SendQueue', () => {
     assert.deepEqual(await Promise.all(kept), ['sent', 'sent', 'sent']);
   });
 
+  it('refuses more bytes than its limit, whatever leaves gives its room back, and an empty one takes any frame', async () => {
+    const queue = new SendQueue(100, 10);
+    const controller = new AbortController();
+    const large = outcome(queue.add(new Uint8Array(50), 0, undefined));
+    assert.equal(await outcome(queue.add(new Uint8Array(1), 0, undefined)), 'QUEUE_FULL');
+    queue.complete();
+    assert.equal(await large, 'sent');
+    const kept = [outcome(queue.add(new Uint8Array(6), 0, undefined))];
+    const aborted = outcome(queue.add(new Uint8Array(4), 0, controller.signal));
+    await assert.rejects(queue.add(new Uint8Array(1), 0, undefined), (error: TendonError) => {
+      assert.match(error.message, /10 bytes wait already.*raise maxQueuedBytes/);
+      assert.deepEqual(error.details, { queue: 'send bytes', limit: 10 });
+      return error.code === 'QUEUE_FULL';
+    });
+    controller.abort();
+    assert.equal(await aborted, 'ABORTED');
+    kept.push(outcome(queue.add(new Uint8Array(4), 0, undefined)));
+    queue.complete();
+    queue.complete();
+    assert.deepEqual(await Promise.all(kept), ['sent', 'sent']);
+    const failed = outcome(queue.add(new Uint8Array(10), 0, undefined));
+    queue.failAll(new TendonError('CONNECTION_LOST', 'gone', { endpoint: 'x', unknownBytes: 0 }));
+    assert.equal(await failed, 'CONNECTION_LOST');
+    const last = outcome(queue.add(new Uint8Array(5), 0, undefined));
+    const beside = outcome(queue.add(new Uint8Array(5), 0, undefined));
+    queue.complete();
+    queue.complete();
+    assert.deepEqual([await last, await beside], ['sent', 'sent']);
+  });
+
   it('takes one out of the middle when it is aborted, and leaves its signal alone afterwards', async () => {
-    const queue = new SendQueue(10);
+    const queue = new SendQueue(10, Infinity);
     const controller = new AbortController();
     const first = outcome(queue.add(new Uint8Array([1]), 0, undefined));
     const aborted = outcome(queue.add(new Uint8Array([2]), 0, controller.signal));
@@ -59,7 +89,7 @@ describe('SendQueue', () => {
   });
 
   it('keeps the rest of a frame that is half-way, from a copy, also when it is a Buffer', async () => {
-    const queue = new SendQueue(10);
+    const queue = new SendQueue(10, Infinity);
     const controller = new AbortController();
     const bytes = Buffer.from([1, 2, 3, 4]);
     const aborted = outcome(queue.add(bytes, 0, controller.signal));
@@ -74,7 +104,7 @@ describe('SendQueue', () => {
   });
 
   it('fails everybody at once, and tells who waits for it to be idle', async () => {
-    const queue = new SendQueue(10);
+    const queue = new SendQueue(10, Infinity);
     await queue.idle();
     const sends = [
       outcome(queue.add(new Uint8Array(1), 0, undefined)),

@@ -14,17 +14,22 @@ export interface QueuedSend {
   settled: boolean;
 }
 
-/** `send` calls in the order they came, bounded. */
+/** `send` calls in the order they came, bounded in number and in the bytes that they keep in memory. */
 export class SendQueue {
   readonly #limit: number;
+  readonly #limitBytes: number;
+  /** of all frames in the queue, whole ones: what is written of the head is kept until its end */
+  #bytes = 0;
   #queue: QueuedSend[] = [];
   #first = 0;
   #idle: (() => void)[] = [];
   /** How many calls wait; a plain field because the fast face reads it for every frame. */
   waiting = 0;
 
-  constructor(limit: number) {
+  /** @param limitBytes an empty queue takes a frame of any size */
+  constructor(limit: number, limitBytes: number) {
     this.#limit = limit;
+    this.#limitBytes = limitBytes;
   }
 
   get head(): QueuedSend | undefined {
@@ -38,6 +43,11 @@ export class SendQueue {
       const message = `${this.waiting} sends wait already; await them, or raise maxQueuedSends`;
       return Promise.reject(new TendonError('QUEUE_FULL', message, { queue: 'send', limit: this.#limit }));
     }
+    if (this.waiting > 0 && this.#bytes + bytes.length > this.#limitBytes) {
+      const message = `sends of ${this.#bytes} bytes wait already, and ${bytes.length} more do not fit; await them, or raise maxQueuedBytes`;
+      const details = { queue: 'send bytes', limit: this.#limitBytes };
+      return Promise.reject(new TendonError('QUEUE_FULL', message, details));
+    }
     return new Promise<void>((resolve, reject) => {
       let entry: QueuedSend | undefined;
       const onAbort = signal === undefined ? undefined : () => this.#abort(entry as QueuedSend);
@@ -45,6 +55,7 @@ export class SendQueue {
       if (onAbort !== undefined) signal?.addEventListener('abort', onAbort, { once: true });
       this.#queue.push(entry);
       this.waiting++;
+      this.#bytes += bytes.length;
     });
   }
 
@@ -58,6 +69,7 @@ export class SendQueue {
       this.#first = 0;
     }
     this.waiting--;
+    this.#bytes -= entry.bytes.length;
     this.#settle(entry);
     if (!entry.settled) entry.resolve();
     entry.settled = true;
@@ -69,6 +81,7 @@ export class SendQueue {
     this.#queue = [];
     this.#first = 0;
     this.waiting = 0;
+    this.#bytes = 0;
     for (const entry of failed) {
       this.#settle(entry);
       if (!entry.settled) entry.reject(reason);
@@ -94,6 +107,7 @@ export class SendQueue {
       if (index >= 0) {
         this.#queue.splice(index, 1);
         this.waiting--;
+        this.#bytes -= entry.bytes.length;
       }
     }
     entry.reject(abortedError(signal, 'send'));

@@ -4,7 +4,7 @@ import { BACK_PRESSURED } from '../../core/index.ts';
 import type { Connection } from '../../transport/index.ts';
 import { fillNumbered, numberedFrame } from '../frames.ts';
 import { SeededRandom } from '../random.ts';
-import { turns, until } from '../wait.ts';
+import { turns, until, within } from '../wait.ts';
 import { Collector, type Fixture, offerAll, pollFrames, rejects, throws } from './fixture.ts';
 
 const LIMIT = { maxFrameBytes: 1024 * 1024 };
@@ -141,6 +141,22 @@ export function carryingTests(fixture: Fixture): void {
     throws(() => client.commit(), 'STATE_INVALID');
     await client.send(numberedFrame(0, 100));
     await new Collector(pair.server).wait(1);
+  });
+
+  it('drops a claim that was open when the connection ended, in silence', async () => {
+    for (const way of ['close', 'destroy', 'lose'] as const) {
+      await using pair = await fixture.pair();
+      const { client, server } = pair;
+      assert.ok(client.tryClaim(8) >= 0);
+      if (way === 'close') await client.close();
+      else if (way === 'destroy') client.destroy();
+      else {
+        server.destroy();
+        await within(client.closed, 'the end of a connection whose other end was destroyed');
+      }
+      client.commit();
+      assert.equal(client.stats.framesSent, 0, `after ${way}`);
+    }
   });
 
   it('sends nothing of a claim that was aborted', async () => {

@@ -3,7 +3,6 @@ import { FRAME, FrameReader, type SpscProducer, SpscRing, writeFrame } from '../
 import {
   type Capabilities,
   ConnectionBase,
-  copyOf,
   type FrameHandler,
   type ResolvedConnectionOptions,
 } from '../index.ts';
@@ -78,6 +77,10 @@ export class InprocConnection extends ConnectionBase {
   }
 
   commit(): void {
+    if (!this.sendable) {
+      this.abort(); // the claim ended with the connection
+      return;
+    }
     if (this.#claimed < 0) throw this.misuse('there is no open claim to commit');
     this.#count(this.#claimed);
     this.#claimed = -1;
@@ -189,7 +192,7 @@ export class InprocConnection extends ConnectionBase {
     const written = writeFrame(this.#out, frame, 0);
     if (written < 0) return this.#pressed();
     if (written === length) this.#count(length);
-    else this.finishLater(copyOf(frame), written);
+    else this.finishLater(frame, written);
     return 0;
   }
 

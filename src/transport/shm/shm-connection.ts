@@ -553,7 +553,7 @@ export class ShmConnection extends ConnectionBase {
     if (written === length || !this.sendable) return this.sendable ? 0 : CLOSED;
     if (written < 0) return BACK_PRESSURED;
     // Its first parts are in the ring, so it is taken: the rest goes before anything else, from a copy.
-    this.queueRest(frame.slice(), written);
+    this.finishLater(frame, written);
     return 0;
   }
 

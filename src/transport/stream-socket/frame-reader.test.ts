@@ -47,6 +47,17 @@ describe('FrameReader', () => {
     assert.deepEqual(seen, [[1, 2, 3], [], [4, 5]]);
   });
 
+  it('counts what each chunk costs besides its bytes, until it is read', () => {
+    const reader = new FrameReader(100);
+    for (let index = 0; index < 5000; index++) reader.push(new Uint8Array([index % 5 === 0 ? 1 : 0]));
+    assert.equal(reader.unreadBytes, 5000);
+    assert.ok(reader.unreadCost > 1024 * 1024, `${reader.unreadCost} bytes for 5000 chunks`);
+    pollAll(reader);
+    assert.equal(reader.unreadCost, 0);
+    reader.push(new Uint8Array(60_000));
+    assert.ok(reader.unreadCost < 61_000);
+  });
+
   it('stops at the limit and goes on from there', () => {
     const reader = new FrameReader(100);
     reader.push(new Uint8Array([...frame(1), ...frame(2), ...frame(3)]));

@@ -2,6 +2,8 @@ import type { FrameHandler } from '../index.ts';
 import { FRAME_HEADER_BYTES, GOODBYE, HEARTBEAT, LENGTH_LIMIT } from './layout.ts';
 
 const NOTHING = new Uint8Array(0);
+/** What a chunk costs besides its bytes: the objects around it, in Node and here. */
+const CHUNK_COST_BYTES = 256;
 /** An assembly buffer of this size is kept for the next frame that arrives in pieces; a larger one is not. */
 const KEPT_ASSEMBLY_BYTES = 4 * 1024 * 1024;
 /** What is set aside for a frame before its bytes are there: a length alone must not cost memory. */
@@ -44,6 +46,11 @@ export class FrameReader {
     if (chunk.length === 0 || this.#halted) return;
     this.#chunks.push(chunk);
     this.unreadBytes += chunk.length;
+  }
+
+  /** What the unread chunks cost, in bytes: a peer that sends byte by byte costs far more than its bytes. */
+  get unreadCost(): number {
+    return this.unreadBytes + (this.#chunks.length - this.#next) * CHUNK_COST_BYTES;
   }
 
   /** True while chunks are there that `poll` has not looked at. */

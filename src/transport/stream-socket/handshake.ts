@@ -23,7 +23,8 @@ export interface Handshaken {
 
 /**
  * Exchanges hellos over `socket`: the connecting side speaks first, the listener answers what it can agree on.
- * On failure the socket is destroyed and nothing of the handshake is left on it; on success it is paused.
+ * On failure the socket is destroyed; on success it is paused. Nothing of the handshake is left on it but a listener
+ * that ignores its errors.
  */
 export function shakeHands(socket: Socket, options: HandshakeOptions): Promise<Handshaken> {
   const { endpoint, role, clock, timeoutMs, signal } = options;
@@ -45,7 +46,6 @@ export function shakeHands(socket: Socket, options: HandshakeOptions): Promise<H
     };
     const fail = (error: TendonError): void => {
       settle();
-      socket.on('error', () => {}); // it is being closed: what else goes wrong with it concerns nobody
       socket.destroySoon(); // a refusal still leaves
       reject(error);
     };
@@ -75,7 +75,11 @@ export function shakeHands(socket: Socket, options: HandshakeOptions): Promise<H
             endpoint,
           });
         }
-        if (role === 'listener') say();
+        if (role === 'listener') {
+          say();
+          // A write to a peer that has hung up fails at once, and Node tells it before the caller is back here.
+          if (socket.errored !== null) throw fromSystemError(socket.errored, endpoint, 'accept from');
+        }
         settle();
         socket.pause();
         // A copy: what the handshake read is small, and its chunk need not stay for it.
@@ -94,6 +98,7 @@ export function shakeHands(socket: Socket, options: HandshakeOptions): Promise<H
       true,
     );
     signal?.addEventListener('abort', onAbort, { once: true });
+    socket.on('error', () => {}); // stays: a socket that nobody listens to for a moment would end the process
     socket.on('error', onError);
     socket.on('end', onEnd);
     socket.on('close', onEnd);

@@ -10,7 +10,7 @@ import { FrameReader } from './frame-reader.ts';
 import { FrameWriter, MAX_CLAIM_BYTES } from './frame-writer.ts';
 import { salvageOnError } from './salvage.ts';
 
-/** Received and not polled yet: beyond this much the socket is not read, */
+/** Received and not polled yet, its bookkeeping included: beyond this much the socket is not read, */
 const UNREAD_HIGH_BYTES = 1024 * 1024;
 /** until it has fallen below this. */
 const UNREAD_LOW_BYTES = 256 * 1024;
@@ -85,6 +85,10 @@ export class StreamConnection extends ConnectionBase {
   }
 
   commit(): void {
+    if (!this.sendable) {
+      this.#writer.abort(); // the claim ended with the connection
+      return;
+    }
     if (!this.#writer.claimed) throw this.misuse('there is no open claim to commit');
     this.framesSent++;
     this.bytesSent += this.#writer.claimBytes;
@@ -130,7 +134,7 @@ export class StreamConnection extends ConnectionBase {
     } finally {
       this.framesReceived = reader.frames;
       this.bytesReceived = reader.bytes;
-      if (this.#paused && reader.unreadBytes <= UNREAD_LOW_BYTES) {
+      if (this.#paused && reader.unreadCost <= UNREAD_LOW_BYTES) {
         this.#paused = false;
         this.#socket.resume();
       }
@@ -214,7 +218,7 @@ export class StreamConnection extends ConnectionBase {
     const reader = this.#reader;
     // A Buffer's `slice` is a view, an Uint8Array's a copy: handlers get what the contract says.
     reader.push(new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.length));
-    if (reader.unreadBytes > UNREAD_HIGH_BYTES && !this.#paused) {
+    if (reader.unreadCost > UNREAD_HIGH_BYTES && !this.#paused) {
       this.#paused = true;
       this.#socket.pause();
     }

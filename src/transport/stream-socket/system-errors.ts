@@ -10,7 +10,7 @@ interface SystemFailure extends Error {
 export function fromSystemError(
   error: unknown,
   endpoint: string,
-  doing: 'connect to' | 'listen on',
+  doing: 'connect to' | 'accept from' | 'listen on',
 ): TendonError {
   if (TendonError.is(error)) return error;
   // Several addresses were tried and none answered: the first failure speaks for them.

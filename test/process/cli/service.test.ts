@@ -21,7 +21,10 @@ export default {
   handlers: {
     add: ({ a, b }) => ({ sum: a + b }),
     nothing: () => undefined,
-    slow: (ms) => new Promise((resolve) => setTimeout(resolve, ms, 'done')),
+    slow: (ms, { signal }) => new Promise((resolve) => {
+      const timer = setTimeout(resolve, ms, 'done');
+      signal.addEventListener('abort', () => resolve(clearTimeout(timer)));
+    }),
     fail: () => { throw new Error('no way'); },
     raw: (bytes) => Buffer.from(bytes).reverse(),
     note: (text) => { process.stdout.write('noted ' + text + '\\n'); },
