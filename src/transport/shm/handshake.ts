@@ -72,6 +72,7 @@ export async function greet(
         failed: reject,
         message: (type, body) => {
           if (type === REFUSE) {
+            line.sink = IGNORE; // the listener hangs up now: that is no death
             reject(refusedError(body, endpoint));
             return;
           }

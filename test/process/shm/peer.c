@@ -196,6 +196,10 @@ static void flush(void) {
   while (done < out_bytes) {
     ssize_t sent = send(line, outgoing + done, out_bytes - done, MSG_DONTWAIT | MSG_NOSIGNAL);
     if (sent < 0 && (errno == EAGAIN || errno == EINTR)) break;
+    if (sent < 0 && errno == EPIPE) { /* refused before it spoke: what they said is still there to read */
+      out_bytes = 0;
+      return;
+    }
     check(sent > 0, "the life-line takes no bytes");
     done += (size_t)sent;
   }
