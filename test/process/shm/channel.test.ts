@@ -2,7 +2,16 @@ import assert from 'node:assert/strict';
 import { statSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { TendonError } from 'tendon/core';
-import { addSeals, createMemfd, getSeals, Mapping, SEAL_GROW, SEAL_SEAL, SEAL_SHRINK } from 'tendon/os';
+import {
+  addSeals,
+  createMemfd,
+  getSeals,
+  Mapping,
+  pageSize,
+  SEAL_GROW,
+  SEAL_SEAL,
+  SEAL_SHRINK,
+} from 'tendon/os';
 import type { Connection } from 'tendon/transport';
 import { type ShmConnection, shmTransport } from 'tendon/transport/shm';
 import { channelMappings, frame, openDescriptors, Place, until } from './kit.ts';
@@ -241,7 +250,7 @@ describe('the channel against a peer written from its specification', () => {
     await listener.close();
   });
 
-  it('[CHANNEL-9] [CHANNEL-11] agrees on the smaller frame limit and grants a larger ring', async () => {
+  it('[CHANNEL-9] [CHANNEL-11] agrees on the smaller frame limit and grants a larger ring, of whole pages [shm-transport 3]', async () => {
     using place = new Place();
     const listener = await listen('shm:agree', {
       context: place.context,
@@ -250,6 +259,7 @@ describe('the channel against a peer written from its specification', () => {
     });
     const larger = await openRawChannel(place.path('agree'), { ring: 65_536, frame: 2000 });
     assert.equal(larger.up.capacity, 65_536);
+    assert.equal(larger.mapping.bytes % pageSize(), 0);
     assert.equal((await listener.accept()).maxFrameBytes, 1000);
     const smaller = await openRawChannel(place.path('agree'), { ring: 4096, frame: 500 });
     assert.equal(smaller.up.capacity, 8192);
@@ -477,7 +487,7 @@ describe('a hostile listener', () => {
     is('REGION_UNSAFE', /tmpfs|huge/i)(await offer(fd, [2 << 20, 0, 4096, 4736, 4096]));
   });
 
-  it('[CHANNEL-12] formats the rings: memory without them is refused as corrupt', async () => {
+  it('[CHANNEL-12] formats the rings: memory without them is refused as corrupt [shm-transport 5]', async () => {
     const fd = createMemfd('evil', PLAN[0], { seal: 'size' });
     is('REGION_CORRUPT', /magic/)(await offer(fd, PLAN));
   });
@@ -496,7 +506,7 @@ describe('a hostile listener', () => {
     });
   }
 
-  it('[CHANNEL-16] cannot send MEMORY without a descriptor', async () => {
+  it('[CHANNEL-16] cannot send MEMORY without a descriptor [shm-transport 5]', async () => {
     is('PROTOCOL_ERROR', /descriptor/)(await offer(undefined, PLAN));
   });
 
