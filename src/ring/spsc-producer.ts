@@ -1,21 +1,24 @@
 import { BACK_PRESSURED, CLOSED, TendonError } from '../core/index.ts';
 import { copyIntoRecord } from './copy.ts';
 import { corrupt, misuse, recordRefused } from './failures.ts';
-import {
+import * as layout from './layout.ts';
+import { NO_WAITER, type RingWaiter } from './waiter.ts';
+
+// Local constants are folded into the code, imported ones are loaded each time: 5 ns a record.
+const {
   CONSUMER_PARKED_WORD,
   HEAD_WORD,
   HEADER_BYTES,
   KIND_MAX,
   KIND_PAD,
-  maxRecordBytesOf,
   PRODUCER_PARKED_WORD,
   RECORD_MASK,
   RECORD_ROUND,
   SPSC_DATA_OFFSET,
   SPSC_DATA_WORD,
   TAIL_WORD,
-} from './layout.ts';
-import { NO_WAITER, type RingWaiter } from './waiter.ts';
+  maxRecordBytesOf,
+} = layout;
 
 /** The ring as a side needs it. */
 export interface SpscSideOptions {

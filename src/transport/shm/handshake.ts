@@ -72,8 +72,9 @@ export async function greet(
         failed: reject,
         message: (type, body) => {
           if (type === REFUSE) {
+            const refused = refusedError(body, endpoint); // may throw: then it was no refusal
             line.sink = IGNORE; // the listener hangs up now: that is no death
-            reject(refusedError(body, endpoint));
+            reject(refused);
             return;
           }
           if (type !== WELCOME) throw protocolError(endpoint, `a message of type ${type} instead of WELCOME`);

@@ -49,6 +49,9 @@ import {
 } from './protocol.ts';
 import { STALL_CHECK_MS, StallWatch } from './stall-watch.ts';
 
+/** A local constant is folded into the code, an imported one is loaded for each frame. */
+const WHOLE = FRAME;
+
 /** While so much waits for the kernel, frames by socket are answered with BACK_PRESSURED. */
 const SOCKET_HIGH_WATER_BYTES = 256 * 1024;
 /** With so much unread from the socket, reading stops. */
@@ -107,8 +110,10 @@ export class ShmConnection extends ConnectionBase {
   #fast: SpscProducer | undefined = undefined;
   /** the ring that outgoing frames are in, also while it is being left */
   #out: SpscProducer | undefined = undefined;
-  /** the open claim is in this ring; undefined when there is none, or it is in `#scratch` */
-  #claimRing: SpscProducer | undefined = undefined;
+  /** the ring of `#memory` that this end writes, whether it is in use or not */
+  #ring: SpscProducer | undefined = undefined;
+  /** the open claim is in `#scratch`, for the socket; otherwise it is in `#ring` */
+  #inScratch = false;
   #claimed = -1;
   /** the largest frame that fits one record, or the scratch buffer */
   #claimLimit = CLAIM_BYTES_WITHOUT_MEMORY;
@@ -183,8 +188,10 @@ export class ShmConnection extends ConnectionBase {
   }
 
   get claimBuffer(): Uint8Array {
-    const ring = this.#claimRing ?? (this.#claimed < 0 ? this.#fast : undefined);
-    return ring?.bytes ?? this.#scratchBuffer();
+    const ring = this.#ring;
+    return ring === undefined || this.#inScratch || this.#out === undefined
+      ? this.#scratchBuffer()
+      : ring.bytes;
   }
 
   tryClaim(length: number): number {
@@ -198,9 +205,8 @@ export class ShmConnection extends ConnectionBase {
       return this.#claimSlowly(length);
     }
     try {
-      const at = ring.tryClaim(length, FRAME);
+      const at = ring.tryClaim(length, WHOLE);
       if (at < 0) return this.#refused(at);
-      this.#claimRing = ring;
       this.#claimed = length;
       return at;
     } catch (error) {
@@ -209,21 +215,20 @@ export class ShmConnection extends ConnectionBase {
   }
 
   commit(): void {
-    const ring = this.#claimRing;
-    if (ring === undefined || !this.sendable) {
+    const ring = this.#ring;
+    if (ring === undefined || this.#inScratch || !this.sendable) {
       this.#commitSlowly();
       return;
     }
+    ring.commit(); // says so when there is no claim
     this.framesSent++;
     this.bytesSent += this.#claimed;
     this.#claimed = -1;
-    this.#claimRing = undefined;
-    ring.commit();
   }
 
   abort(): void {
-    this.#claimRing?.abort();
-    this.#claimRing = undefined;
+    if (!this.#inScratch) this.#ring?.abort();
+    this.#inScratch = false;
     this.#claimed = -1;
     if (this.#enterAfterClaim) this.#enterMemory();
   }
@@ -234,7 +239,7 @@ export class ShmConnection extends ConnectionBase {
       return this.#offerSlowly(bytes, offset, length);
     }
     try {
-      const at = ring.offer(bytes, offset, length, FRAME);
+      const at = ring.offer(bytes, offset, length, WHOLE);
       if (at < 0) return this.#refused(at);
     } catch (error) {
       return this.#ringFailed(error);
@@ -372,7 +377,8 @@ export class ShmConnection extends ConnectionBase {
     this.#offerTimer?.cancel();
     this.#fast = undefined;
     this.#out = undefined;
-    this.#claimRing = undefined;
+    this.#ring = undefined;
+    this.#inScratch = false;
     this.#broadcasts.close();
     if (this.#memory !== undefined) closeChannelMemory(this.#memory);
     if (this.#offered !== undefined) closeChannelMemory(this.#offered);
@@ -520,12 +526,12 @@ export class ShmConnection extends ConnectionBase {
     if (this.#out !== undefined) {
       const at = this.#out.tryClaim(length, FRAME);
       if (at < 0) return this.#refused(at);
-      this.#claimRing = this.#out;
       this.#claimed = length;
       return at;
     }
     if (this.#line.life.pendingBytes >= SOCKET_HIGH_WATER_BYTES) return this.#refused(BACK_PRESSURED);
     this.#scratchBuffer();
+    this.#inScratch = true;
     this.#claimed = length;
     return 0;
   }
@@ -533,9 +539,9 @@ export class ShmConnection extends ConnectionBase {
   #commitSlowly(): void {
     const length = this.#claimed;
     if (length < 0) throw this.misuse('commit without a claim');
-    this.#claimRing?.abort();
-    this.#claimRing = undefined;
-    if (this.sendable) this.#writeToSocket(this.#scratchBuffer(), 0, length, true);
+    if (!this.#inScratch) this.#ring?.abort();
+    else if (this.sendable) this.#writeToSocket(this.#scratchBuffer(), 0, length, true);
+    this.#inScratch = false;
     this.#claimed = -1;
     if (this.#enterAfterClaim) this.#enterMemory();
   }
@@ -603,7 +609,7 @@ export class ShmConnection extends ConnectionBase {
   #outgoingSettled(): boolean {
     const ring = this.#out;
     if (ring === undefined || this.#fast !== undefined) return true;
-    if (this.#claimRing !== undefined || (this.sends.head?.written ?? 0) > 0) return false;
+    if ((this.#claimed >= 0 && !this.#inScratch) || (this.sends.head?.written ?? 0) > 0) return false;
     if (ring.tryClaim(0, MARKER) < 0) return false;
     ring.commit();
     ring.uncork();
@@ -626,7 +632,7 @@ export class ShmConnection extends ConnectionBase {
   #enterMemory(): void {
     if (this.#memory === undefined || !this.sendable || this.#fast !== undefined) return;
     // A frame that is claimed for the socket goes by socket: it may not come after the switch.
-    this.#enterAfterClaim = this.#claimed >= 0 && this.#claimRing === undefined;
+    this.#enterAfterClaim = this.#inScratch;
     if (this.#enterAfterClaim) return;
     const ring = this.#memory.outgoing;
     if (this.#out === undefined) {
@@ -800,6 +806,7 @@ export class ShmConnection extends ConnectionBase {
 
   #attach(memory: ChannelMemory): void {
     this.#memory = memory;
+    this.#ring = memory.outgoing;
     this.#reader = new FrameReader(memory.incoming, this.maxFrameBytes);
     this.#claimLimit = Math.min(memory.outgoing.maxRecordBytes, this.maxFrameBytes);
     this.#offerAgainMs = FIRST_OFFER_AGAIN_MS;
