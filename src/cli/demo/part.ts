@@ -29,7 +29,8 @@ export function accountPath(directory: string, generation: number): string {
 }
 
 export function tell(message: PartMessage): void {
-  if (process.connected) process.send?.(message);
+  // A parent that was killed takes no word; the line's own end ('disconnect') says so and is acted on.
+  if (process.connected) process.send?.(message, undefined, undefined, () => {});
 }
 
 /**
