@@ -114,8 +114,6 @@ export class ShmConnection extends ConnectionBase {
   #ring: SpscProducer | undefined = undefined;
   /** the open claim is in `#scratch`, for the socket; otherwise it is in `#ring` */
   #inScratch = false;
-  /** memory is to be used once the socket has taken all that was written */
-  #enterWhenDrained = false;
   #claimed = -1;
   /** the largest frame that fits one record, or the scratch buffer */
   #claimLimit = CLAIM_BYTES_WITHOUT_MEMORY;
@@ -470,7 +468,6 @@ export class ShmConnection extends ConnectionBase {
   #onDrained(): void {
     this.#drained?.();
     this.#drained = undefined;
-    if (this.#enterWhenDrained) this.#enterMemory();
     this.#wake?.();
   }
 
@@ -610,7 +607,6 @@ export class ShmConnection extends ConnectionBase {
 
   /** Finishes leaving the ring where that is under way. @returns whether the way of the next frame is decided */
   #outgoingSettled(): boolean {
-    if (this.#enterWhenDrained) return false;
     const ring = this.#out;
     if (ring === undefined || this.#fast !== undefined) return true;
     if ((this.#claimed >= 0 && !this.#inScratch) || (this.sends.head?.written ?? 0) > 0) return false;
@@ -622,7 +618,6 @@ export class ShmConnection extends ConnectionBase {
   }
 
   #leaveMemory(reason: string): void {
-    this.#enterWhenDrained = false;
     this.#enterAfterClaim = false;
     if (this.#fast === undefined) return;
     this.#fast = undefined;
@@ -639,9 +634,6 @@ export class ShmConnection extends ConnectionBase {
     // A frame that is claimed for the socket goes by socket: it may not come after the switch.
     this.#enterAfterClaim = this.#inScratch;
     if (this.#enterAfterClaim) return;
-    // Frames by socket that are still with us would die with us, and what is in the ring lies behind them.
-    this.#enterWhenDrained = this.#out === undefined && this.#line.life.pendingBytes > 0;
-    if (this.#enterWhenDrained) return;
     const ring = this.#memory.outgoing;
     if (this.#out === undefined) {
       this.#line.life.write(message(SWITCH_TO_MEMORY));
@@ -742,7 +734,6 @@ export class ShmConnection extends ConnectionBase {
   }
 
   #armWriting(): boolean {
-    if (this.#enterWhenDrained) return true; // the drained socket wakes
     if (this.#out === undefined) return this.#line.life.pendingBytes >= SOCKET_HIGH_WATER_BYTES;
     try {
       return this.#out.park(this.#out.maxRecordBytes);
